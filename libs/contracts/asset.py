@@ -1,0 +1,69 @@
+"""Asset: the canonical row of an asset_uid. The value of assets.normalized; a tombstone (no value) means it is gone."""
+
+import json
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from libs.domain import assets as domain
+
+
+class ListingRef(BaseModel):
+    """A provider's entry."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    source: str
+    source_id: str
+
+
+class Asset(BaseModel):
+    """What the quotes of one asset_uid add up to. Money is in US dollars, changes and spread are per cent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    asset_uid: str = Field(min_length=1, max_length=64)
+    version: int = Field(description="Grows with each change of this asset; keep the highest you have seen", ge=1)
+    symbol: str
+    name: str
+    market_cap_rank: int | None = None
+    anchor: ListingRef = Field(description="The listing that names the asset")
+    taken: ListingRef = Field(description="The listing whose values these are: the freshest that agrees with the anchor")
+    agreeing: tuple[ListingRef, ...] = Field(description="The listings found to be this asset, the anchor among them")
+    listings_total: int = Field(description="All listings of this asset_uid, the losers included", ge=1)
+    price_usd: Decimal | None = None
+    market_cap_usd: Decimal | None = None
+    volume_24h_usd: Decimal | None = None
+    percent_change_1h: Decimal | None = None
+    percent_change_24h: Decimal | None = None
+    percent_change_7d: Decimal | None = None
+    circulating_supply: Decimal | None = None
+    total_supply: Decimal | None = None
+    max_supply: Decimal | None = None
+    price_spread_percent: Decimal | None = None
+    source_updated_at: AwareDatetime = Field(description="Event time of the values")
+    fetched_at: AwareDatetime
+    tick_id: UUID = Field(description="The tick that the values came from")
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Read a message with its digits kept."""
+        return cls.model_validate(json.loads(value, parse_float=Decimal))
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode_asset(asset: domain.Asset, version: int) -> bytes:
+    """Return the message's bytes, numbers as JSON numbers with every digit."""
+    return _encoder.encode(_body(asset, version))
+
+
+def _body(asset: domain.Asset, version: int) -> dict[str, Any]:
+    listings = ("anchor", "taken")
+    body = {name: getattr(asset, name) for name in domain.Asset.__slots__ if name not in (*listings, "agreeing")}
+    body |= {name: getattr(asset, name)._asdict() for name in listings}
+    return body | {"version": version, "agreeing": [listing._asdict() for listing in asset.agreeing]}

@@ -1,0 +1,107 @@
+"""Run events: what happened to a run, in order. The value of etl.runs; the key is the run_id.
+
+The producer reports the request, the start and each shard. The normalizer, which alone knows when the last tick has been
+applied, reports the end.
+"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from libs.domain.runs import Trigger
+
+
+class _RunEvent(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    run_id: UUID
+    source: str
+    at: AwareDatetime = Field(description="When it happened")
+
+
+class ShardCounts(BaseModel):
+    """Rows of one shard's answer: fetched = unchanged + published + dead_lettered."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    fetched: int = Field(ge=0)
+    unchanged: int = Field(ge=0, description="Content already published, so not published again")
+    published: int = Field(ge=0)
+    dead_lettered: int = Field(ge=0, description="Rows without what a tick needs, set aside by the producer")
+
+
+class RunTotals(BaseModel):
+    """Rows of a finished run: fetched = unchanged + stored + duplicate + dead_lettered."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    fetched: int = Field(0, ge=0)
+    unchanged: int = Field(0, ge=0)
+    published: int = Field(0, ge=0)
+    stored: int = Field(0, ge=0)
+    duplicate: int = Field(0, ge=0)
+    dead_lettered: int = Field(0, ge=0)
+
+
+class RunRequested(_RunEvent):
+    """Somebody asked for a run."""
+
+    event: Literal["requested"] = "requested"
+    trigger: Trigger
+
+
+class RunStarted(_RunEvent):
+    """A producer divided the run into shards and sent a command for each."""
+
+    event: Literal["started"] = "started"
+    trigger: Trigger
+    shards: tuple[str, ...] = Field(min_length=1)
+
+
+class ShardPublished(_RunEvent):
+    """A shard's ticks are in the raw topic, committed in the transaction that carries this event."""
+
+    event: Literal["shard_published"] = "shard_published"
+    shard: str
+    counts: ShardCounts
+    last_offsets: dict[int, int] = Field(description="Partition of the raw topic -> offset of the last tick written there")
+
+
+class ShardFailed(_RunEvent):
+    """A shard's answer could not be had, or was not what it should be; nothing of it was published."""
+
+    event: Literal["shard_failed"] = "shard_failed"
+    shard: str
+    error: str
+
+
+class RunSkipped(_RunEvent):
+    """There was nothing to do; terminal."""
+
+    event: Literal["skipped"] = "skipped"
+    trigger: Trigger
+    reason: str
+
+
+class RunSucceeded(_RunEvent):
+    """The normalizer's checkpoint has passed the run's last tick in each partition; terminal."""
+
+    event: Literal["succeeded"] = "succeeded"
+    totals: RunTotals
+
+
+class RunFailed(_RunEvent):
+    """At least one shard failed; what the others published has been applied; terminal."""
+
+    event: Literal["failed"] = "failed"
+    error: str
+    totals: RunTotals
+
+
+RunEvent = Annotated[
+    RunRequested | RunStarted | ShardPublished | ShardFailed | RunSkipped | RunSucceeded | RunFailed,
+    Field(discriminator="event"),
+]
+RUN_EVENT: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
+"""Reads and writes a run event: RUN_EVENT.validate_json(value)."""

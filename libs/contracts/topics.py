@@ -1,0 +1,128 @@
+"""Every topic, declared once: the job that creates topics, the services, the schemas and the documentation all read this.
+
+Adding a source adds one line to SOURCE_TOPICS.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, TypeAdapter
+
+from libs.contracts.asset import Asset
+from libs.contracts.commands import PollCommand
+from libs.contracts.cursors import CURSOR
+from libs.contracts.raw_tick import RawTick
+from libs.contracts.run_events import RUN_EVENT
+
+PARTITIONS = 6
+"""Default of the raw topics, assets.normalized, the commands and the dead letters. The first two must stay equal: one
+asset_uid is one partition number everywhere (murmur2), so related partitions are assigned together."""
+
+NORMALIZER_GROUP = "kasparro-normalizer"
+"""The consumer group whose committed offsets are the checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `kept` is None for a compacted topic; `model` is None where the value is not ours to read."""
+
+    name: str
+    summary: str
+    key: str
+    model: type[BaseModel] | TypeAdapter[Any] | None
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    kept: timedelta | None
+    partitions: int = PARTITIONS
+    largest_message: int = 1_048_576
+
+    @property
+    def cleanup(self) -> Literal["delete", "compact"]:
+        """Kafka's cleanup.policy."""
+        return "compact" if self.kept is None else "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTopics:
+    """The two topics that a source has."""
+
+    raw: Topic
+    commands: Topic
+
+
+def source_topics(source: str) -> SourceTopics:
+    """Declare the topics of a source."""
+    return SourceTopics(
+        raw=Topic(
+            name=f"ticks.raw.{source}",
+            summary=f"Every changed row of {source}'s answers, as the provider sent it",
+            key="asset_uid",
+            model=RawTick,
+            writers=(f"producer-{source}",),
+            readers=("normalizer",),
+            kept=timedelta(days=7),
+        ),
+        commands=Topic(
+            name=f"etl.commands.{source}",
+            summary=f"Requests to poll {source}, or one shard of it",
+            key="shard",
+            model=PollCommand,
+            writers=("query", f"producer-{source}"),
+            readers=(f"producer-{source}",),
+            kept=timedelta(days=1),
+        ),
+    )
+
+
+SOURCE_TOPICS: Mapping[str, SourceTopics] = {source: source_topics(source) for source in ("coingecko", "coinpaprika", "csv")}
+
+ASSETS_NORMALIZED = Topic(
+    name="assets.normalized",
+    summary="The canonical asset of each asset_uid, newest kept for ever; a tombstone means that no listing is left",
+    key="asset_uid",
+    model=Asset,
+    writers=("normalizer",),
+    readers=("query", "subscribers"),
+    kept=None,
+)
+RUN_EVENTS = Topic(
+    name="etl.runs",
+    summary="What happened to each run, in order",
+    key="run_id",
+    model=RUN_EVENT,
+    writers=("query", "producers", "normalizer"),
+    readers=("normalizer", "query"),
+    kept=timedelta(days=30),
+    partitions=1,
+)
+CURSORS = Topic(
+    name="etl.cursors",
+    summary="What each producer has already published, the requests it has counted, and its schedule",
+    key="source/shard",
+    model=CURSOR,
+    writers=("producers",),
+    readers=("producers", "query"),
+    kept=None,
+    partitions=1,
+    largest_message=8_388_608,
+)
+DEAD_LETTERS = Topic(
+    name="ticks.dead-letter",
+    summary="Records that can never be applied, their bytes untouched; the headers say why and where they came from",
+    key="as the original",
+    model=None,
+    writers=("producers", "normalizer"),
+    readers=("operator",),
+    kept=timedelta(days=30),
+)
+
+TOPICS: tuple[Topic, ...] = (
+    *(topics.raw for topics in SOURCE_TOPICS.values()),
+    ASSETS_NORMALIZED,
+    *(topics.commands for topics in SOURCE_TOPICS.values()),
+    RUN_EVENTS,
+    CURSORS,
+    DEAD_LETTERS,
+)

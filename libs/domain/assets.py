@@ -1,0 +1,145 @@
+"""The canonical asset of an asset_uid: a pure function of the set of its quotes, the same in whatever order they came."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from libs.domain.evidence import Evidence, evidence_between
+from libs.domain.identity import Listing
+from libs.domain.quotes import Quote
+
+COMPETES_WITHIN = timedelta(days=7)
+"""A quote this much older (event time) than the newest of its asset_uid is history, whatever its rank says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What the quotes of one asset_uid add up to.
+
+    Name, symbol and rank are the anchor's, so that they do not flicker between sources; the values are those of the
+    listing taken, the freshest that agrees with the anchor. `price_spread_percent` is (highest - lowest) / lowest of the
+    agreeing prices, in per cent, None with fewer than two. `listings_total` counts the losers too.
+    """
+
+    asset_uid: str
+    symbol: str
+    name: str
+    market_cap_rank: int | None
+    anchor: Listing
+    taken: Listing
+    agreeing: tuple[Listing, ...]
+    listings_total: int
+    price_usd: Decimal | None
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+    percent_change_1h: Decimal | None
+    percent_change_24h: Decimal | None
+    percent_change_7d: Decimal | None
+    circulating_supply: Decimal | None
+    total_supply: Decimal | None
+    max_supply: Decimal | None
+    price_spread_percent: Decimal | None
+    source_updated_at: datetime
+    fetched_at: datetime
+    tick_id: UUID
+
+
+def asset_of(quotes: Iterable[Quote], priorities: Mapping[str, int]) -> Asset | None:
+    """Return the canonical asset of the quotes of one asset_uid, at most one a listing; None when there are none.
+
+    `priorities` maps a source to its place, smaller first; a source it does not name comes last.
+    """
+    held = list(quotes)
+    if not held:
+        return None
+    competing = _competing(held)
+    anchor = min(competing, key=lambda quote: _anchor_order(quote, priorities))
+    same = [anchor, *_same_elsewhere(anchor, competing)]
+    taken = max(same, key=lambda quote: _value_order(quote, priorities))
+    return _assemble(anchor, taken, same, len(held))
+
+
+def agreeing_with(anchor: Quote, quotes: Iterable[Quote]) -> dict[str, tuple[Evidence, Quote]]:
+    """From each other source, the one listing with the best evidence of being the anchor's asset."""
+    best: dict[str, tuple[Evidence, Quote]] = {}
+    for quote in quotes:
+        if quote.source == anchor.source:
+            continue
+        evidence = evidence_between(anchor, quote)
+        if evidence is Evidence.NONE:
+            continue
+        held = best.get(quote.source)
+        if held is None or _evidence_order(evidence, quote, anchor) < _evidence_order(*held, anchor):
+            best[quote.source] = (evidence, quote)
+    return best
+
+
+def _competing(quotes: Sequence[Quote]) -> list[Quote]:
+    horizon = max(quote.source_updated_at for quote in quotes) - COMPETES_WITHIN
+    return [quote for quote in quotes if quote.source_updated_at >= horizon]
+
+
+def _anchor_order(quote: Quote, priorities: Mapping[str, int]) -> tuple[bool, int, Decimal, int, str, str]:
+    rank = quote.market_cap_rank or 0
+    cap = quote.market_cap_usd or Decimal(0)
+    return rank <= 0, rank, -cap, _place(quote.source, priorities), quote.source_id, quote.source
+
+
+def _same_elsewhere(anchor: Quote, competing: Sequence[Quote]) -> list[Quote]:
+    best = agreeing_with(anchor, competing)
+    return [best[source][1] for source in sorted(best)]
+
+
+def _evidence_order(evidence: Evidence, quote: Quote, anchor: Quote) -> tuple[int, Decimal, Decimal, str]:
+    """Smaller is better: the evidence, then the closer price, the larger market cap, the smallest source_id."""
+    cap = quote.market_cap_usd or Decimal(0)
+    return -evidence, _distance(quote.price_usd, anchor.price_usd), -cap, quote.source_id
+
+
+def _distance(one: Decimal | None, other: Decimal | None) -> Decimal:
+    """0 for equal prices, 1 for unknown or wholly different ones."""
+    if one is None or other is None or one <= 0 or other <= 0:
+        return Decimal(1)
+    return 1 - min(one, other) / max(one, other)
+
+
+def _value_order(quote: Quote, priorities: Mapping[str, int]) -> tuple[bool, datetime, int]:
+    return quote.price_usd is not None, quote.source_updated_at, -_place(quote.source, priorities)
+
+
+def _place(source: str, priorities: Mapping[str, int]) -> int:
+    return priorities.get(source, len(priorities) + 1_000)
+
+
+def _assemble(anchor: Quote, taken: Quote, same: Sequence[Quote], listings_total: int) -> Asset:
+    return Asset(
+        asset_uid=anchor.asset_uid,
+        symbol=anchor.symbol,
+        name=anchor.name,
+        market_cap_rank=anchor.market_cap_rank,
+        anchor=anchor.listing,
+        taken=taken.listing,
+        agreeing=tuple(sorted(quote.listing for quote in same)),
+        listings_total=listings_total,
+        price_usd=taken.price_usd,
+        market_cap_usd=taken.market_cap_usd,
+        volume_24h_usd=taken.volume_24h_usd,
+        percent_change_1h=taken.percent_change_1h,
+        percent_change_24h=taken.percent_change_24h,
+        percent_change_7d=taken.percent_change_7d,
+        circulating_supply=taken.circulating_supply,
+        total_supply=taken.total_supply,
+        max_supply=taken.max_supply,
+        price_spread_percent=_spread(same),
+        source_updated_at=taken.source_updated_at,
+        fetched_at=taken.fetched_at,
+        tick_id=taken.tick_id,
+    )
+
+
+def _spread(same: Sequence[Quote]) -> Decimal | None:
+    prices = [quote.price_usd for quote in same if quote.price_usd is not None and quote.price_usd > 0]
+    alone = len(prices) <= 1
+    return None if alone else round((max(prices) - min(prices)) / min(prices) * 100, 6)

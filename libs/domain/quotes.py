@@ -1,0 +1,60 @@
+"""A quote: what one listing said at one event time."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.domain.identity import Listing
+
+
+class Quote(NamedTuple):
+    """One listing's values at `source_updated_at`. Money is in US dollars, percentages are per cent (4.2 is 4.2 %).
+
+    A named tuple because the normalizer makes one for every tick; its field order is also the column order of `quotes`.
+    """
+
+    source: str
+    source_id: str
+    asset_uid: str
+    symbol: str
+    name: str
+    price_usd: Decimal | None
+    market_cap_usd: Decimal | None
+    volume_24h_usd: Decimal | None
+    percent_change_1h: Decimal | None
+    percent_change_24h: Decimal | None
+    percent_change_7d: Decimal | None
+    circulating_supply: Decimal | None
+    total_supply: Decimal | None
+    max_supply: Decimal | None
+    market_cap_rank: int | None
+    source_updated_at: datetime
+    fetched_at: datetime
+    tick_id: UUID
+    run_id: UUID
+
+    @property
+    def listing(self) -> Listing:
+        """The listing that said it."""
+        return Listing(self.source, self.source_id)
+
+
+def freshness(quote: Quote) -> tuple[datetime, datetime, UUID]:
+    """Event time first; the rest only breaks ties the same way everywhere."""
+    return quote.source_updated_at, quote.fetched_at, quote.tick_id
+
+
+def newer(held: Quote | None, incoming: Quote) -> Quote:
+    """Return the quote to keep. Order of arrival never decides, so a replay changes nothing."""
+    return incoming if held is None or freshness(held) < freshness(incoming) else held
+
+
+def newest_of_each_listing(quotes: Iterable[Quote]) -> dict[Listing, Quote]:
+    """Collapse repeated listings: Postgres refuses to touch a row twice in one statement."""
+    newest: dict[Listing, Quote] = {}
+    for quote in quotes:
+        listing = quote.listing
+        newest[listing] = newer(newest.get(listing), quote)
+    return newest

@@ -1,0 +1,44 @@
+"""One logging pipeline for our own lines and every library's: readable on a terminal, JSON elsewhere."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import Processor
+
+QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access")
+"""Libraries whose INFO is about themselves; their warnings still come through."""
+
+
+def configure_logging(level: str, service: str, *, style: Literal["auto", "json", "console"] = "auto") -> None:
+    """Send structlog and stdlib logging to stderr through the same processors. Call once, first thing in a process."""
+    console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=_rendering(console=console), foreign_pre_chain=shared))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def _rendering(*, console: bool) -> list[Processor]:
+    tidy: Processor = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if console:
+        return [tidy, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    return [tidy, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

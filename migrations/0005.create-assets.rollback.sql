@@ -1,0 +1,2 @@
+DROP TABLE assets;
+DROP SEQUENCE asset_versions;
