@@ -2,13 +2,16 @@
 
 import json
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from libs.domain import assets as domain
+
+Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+"""A JSON number with every digit: read it as a decimal, a binary float would round it."""
 
 
 class ListingRef(BaseModel):
@@ -34,16 +37,16 @@ class Asset(BaseModel):
     taken: ListingRef = Field(description="The listing whose values these are: the freshest that agrees with the anchor")
     agreeing: tuple[ListingRef, ...] = Field(description="The listings found to be this asset, the anchor among them")
     listings_total: int = Field(description="All listings of this asset_uid, the losers included", ge=1)
-    price_usd: Decimal | None = None
-    market_cap_usd: Decimal | None = None
-    volume_24h_usd: Decimal | None = None
-    percent_change_1h: Decimal | None = None
-    percent_change_24h: Decimal | None = None
-    percent_change_7d: Decimal | None = None
-    circulating_supply: Decimal | None = None
-    total_supply: Decimal | None = None
-    max_supply: Decimal | None = None
-    price_spread_percent: Decimal | None = None
+    price_usd: Number | None = None
+    market_cap_usd: Number | None = None
+    volume_24h_usd: Number | None = None
+    percent_change_1h: Number | None = None
+    percent_change_24h: Number | None = None
+    percent_change_7d: Number | None = None
+    circulating_supply: Number | None = None
+    total_supply: Number | None = None
+    max_supply: Number | None = None
+    price_spread_percent: Number | None = None
     source_updated_at: AwareDatetime = Field(description="Event time of the values")
     fetched_at: AwareDatetime
     tick_id: UUID = Field(description="The tick that the values came from")
