@@ -10,6 +10,7 @@ of the asset is left. The schema is docs/contracts/schemas/Asset.v1.json.
 
 import argparse
 import asyncio
+import contextlib
 import json
 from decimal import Decimal
 from typing import Any
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--from-beginning", action="store_true", help="start with every asset there is")
     parser.add_argument("--stop-after", type=int, help="end after this many changes")
     arguments = parser.parse_args()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(
             follow(
                 arguments.bootstrap_servers,
@@ -76,8 +77,6 @@ def main() -> None:
                 stop_after=arguments.stop_after,
             )
         )
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":
