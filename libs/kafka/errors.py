@@ -1,6 +1,8 @@
 """What an error of the Kafka client means: an outage is waited out, everything else is a bug or a refusal."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiokafka import errors
 
@@ -13,18 +15,49 @@ class WedgedProducerError(Exception):
     """This producer client can do nothing more (fenced, or its sequence is broken); its owner must open another."""
 
 
+class FencedProducerError(WedgedProducerError):
+    """Another client has opened the same transactional id: somebody else may own the work now."""
+
+
+FENCED: tuple[type[BaseException], ...] = (errors.ProducerFenced, errors.InvalidProducerEpoch)
+
 WEDGED: tuple[type[BaseException], ...] = (
-    errors.ProducerFenced,
-    errors.InvalidProducerEpoch,
+    *FENCED,
     errors.OutOfOrderSequenceNumber,
     errors.UnknownProducerId,
     errors.InvalidTxnState,
     errors.InvalidProducerIdMapping,
+    errors.ProducerClosed,
 )
+
+_OUTAGES_NOT_MARKED: tuple[type[BaseException], ...] = (errors.KafkaTimeoutError, errors.KafkaUnavailableError)
+"""aiokafka calls these final, although they say no more than that nobody answered."""
 
 
 def is_outage(error: BaseException) -> bool:
     """Whether waiting can help."""
-    if isinstance(error, (KafkaUnreachableError, OSError, asyncio.TimeoutError)):
+    if isinstance(error, (KafkaUnreachableError, OSError, asyncio.TimeoutError, *_OUTAGES_NOT_MARKED)):
         return True
     return isinstance(error, errors.KafkaError) and bool(getattr(error, "retriable", False)) and not isinstance(error, WEDGED)
+
+
+def is_wedged(error: BaseException) -> bool:
+    """Whether the client is spent. A bare KafkaError is what a producer gives once its sending task has died."""
+    return isinstance(error, (WedgedProducerError, *WEDGED)) or type(error) is errors.KafkaError
+
+
+@contextmanager
+def telling_outages() -> Iterator[None]:
+    """Turn the client's errors into ours; a refusal or a bug leaves as it is."""
+    try:
+        yield
+    except (KafkaUnreachableError, WedgedProducerError):
+        raise
+    except FENCED as error:
+        raise FencedProducerError(str(error)) from error
+    except Exception as error:
+        if is_wedged(error):
+            raise WedgedProducerError(repr(error)) from error
+        if is_outage(error):
+            raise KafkaUnreachableError(repr(error)) from error
+        raise

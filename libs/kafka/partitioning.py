@@ -1,0 +1,25 @@
+"""The standard partitioner: murmur2 of the key, as Kafka's own clients do it, so one key is one partition number everywhere."""
+
+from functools import lru_cache
+
+_SEED, _MIX, _SHIFT, _MASK = 0x9747B28C, 0x5BD1E995, 24, 0xFFFFFFFF
+_CACHED_KEYS = 65_536
+
+
+@lru_cache(maxsize=_CACHED_KEYS)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition that a record with this key belongs to."""
+    return (_murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _murmur2(key: bytes) -> int:
+    mixed = _SEED ^ len(key)
+    whole = len(key) & ~3
+    for start in range(0, whole, 4):
+        word = (int.from_bytes(key[start : start + 4], "little") * _MIX) & _MASK
+        word = ((word ^ (word >> _SHIFT)) * _MIX) & _MASK
+        mixed = ((mixed * _MIX) & _MASK) ^ word
+    if rest := key[whole:]:
+        mixed = ((mixed ^ int.from_bytes(rest, "little")) * _MIX) & _MASK
+    mixed = ((mixed ^ (mixed >> 13)) * _MIX) & _MASK
+    return mixed ^ (mixed >> 15)

@@ -1,0 +1,92 @@
+"""Records on their way out: packed into batches by partition, one acknowledgement a batch and no waiting a record."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+
+from libs.kafka.errors import WedgedProducerError
+from libs.kafka.partitioning import partition_of
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to publish; no value makes it a tombstone. `partition` is only for what must stay where it came from."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int | None = None
+
+
+class Position(NamedTuple):
+    """Where a record landed."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    topic: str
+    partition: int
+    builder: object
+    indexes: list[int] = field(default_factory=list)
+
+
+async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Position]:
+    """Send all and return where each landed, in the order given, once Kafka has acknowledged every one."""
+    partitions = {topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}}
+    batches = _packed(producer, records, partitions)
+    sent: list[asyncio.Future[object]] = []
+    try:
+        for batch in batches:
+            sent.append(await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))  # noqa: PERF401 order matters
+    finally:
+        bases = await asyncio.gather(*sent, return_exceptions=True)
+    positions: list[Position] = [Position(-1, -1)] * len(records)
+    for batch, base in zip(batches, bases, strict=True):
+        if isinstance(base, BaseException):
+            raise base
+        first = getattr(base, "offset", -1)
+        if first < 0:
+            raise WedgedProducerError("the broker took a batch for a repeated one and no longer knows where it stands")
+        for place, index in enumerate(batch.indexes):
+            positions[index] = Position(batch.partition, first + place)
+    return positions
+
+
+def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: dict[str, int]) -> list[_Batch]:
+    """Fill batches in order; each is closed, so that it leaves at once instead of lingering for more."""
+    batches: list[_Batch] = []
+    filling: dict[tuple[str, int], _Batch] = {}
+    for index, record in enumerate(records):
+        place = record.topic, _partition(record, partitions[record.topic])
+        batch = filling.get(place)
+        if batch is None or not _append(batch, record):
+            batch = filling[place] = _Batch(*place, producer.create_batch())
+            batches.append(batch)
+            _append(batch, record)
+        batch.indexes.append(index)
+    for batch in batches:
+        batch.builder.close()  # type: ignore[attr-defined] # aiokafka's BatchBuilder, which is not exported
+    return batches
+
+
+def _append(batch: _Batch, record: Record) -> bool:
+    appended = batch.builder.append(  # type: ignore[attr-defined] # the same
+        timestamp=None, key=record.key, value=record.value, headers=list(record.headers)
+    )
+    return appended is not None
+
+
+def _partition(record: Record, partitions: int) -> int:
+    if record.partition is not None:
+        return record.partition
+    if record.key is None:
+        return random.randrange(partitions)  # noqa: S311 spreading, not cryptography
+    return partition_of(record.key, partitions)

@@ -1,0 +1,225 @@
+"""Following a topic without a group: committed records only, in order a partition, through outages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from libs.kafka.clients import close_consumer
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import KafkaUnreachableError, telling_outages
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 1.0
+OFFSETS_SECONDS = 10.0
+
+
+class Start(Enum):
+    """Where a tail begins."""
+
+    BEGINNING = "earliest"
+    END = "latest"
+
+
+class TopicRecord(NamedTuple):
+    """A record as read. `timestamp_ms` is Kafka's, milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp_ms: int
+
+
+@dataclass(slots=True)
+class Tail:
+    """A place in each partition of one topic. Made by `open_tail`; one task reads it.
+
+    `async for records in tail` yields non-empty lists for ever and waits outages out. `read` is one step of that.
+    """
+
+    connection: KafkaConnection
+    topic: str
+    start: Start
+    positions: dict[int, int] = field(default_factory=dict)
+    """Partition -> the offset read next; passes transaction markers, so it reaches the end of a quiet topic."""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once every partition has its place: what is published after that will be seen, Start.END or not."""
+    _consumer: AIOKafkaConsumer | None = None
+    _away: bool = False
+
+    def __aiter__(self) -> AsyncIterator[list[TopicRecord]]:
+        return self._following()
+
+    async def read(self, wait_seconds: float = POLL_SECONDS) -> list[TopicRecord]:
+        """Return what is there, after at most about `wait_seconds`; nothing in an outage. Says when one begins and ends."""
+        try:
+            with telling_outages():
+                consumer = await self._opened()
+                fetched = await consumer.getmany(timeout_ms=int(wait_seconds * 1000))
+                records = [_record(one) for several in fetched.values() for one in several]
+                for place in consumer.assignment():
+                    self.positions[place.partition] = await asyncio.wait_for(consumer.position(place), OFFSETS_SECONDS)
+        except KafkaUnreachableError as error:
+            await self._lost(error)
+            return []
+        return records
+
+    async def close(self) -> None:
+        """Leave; `positions` stay."""
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await close_consumer(consumer)
+
+    async def _following(self) -> AsyncIterator[list[TopicRecord]]:
+        while True:
+            if records := await self.read():
+                yield records
+
+    async def _opened(self) -> AIOKafkaConsumer:
+        if self._consumer is not None:
+            return self._consumer
+        consumer = _consumer(self.connection, self.start, isolation="read_committed")
+        try:
+            await consumer.start()
+            places = await partitions_of_topic(consumer, self.topic)
+            consumer.assign(places)
+            for place in places:
+                if place.partition in self.positions:
+                    consumer.seek(place, self.positions[place.partition])
+                else:
+                    self.positions[place.partition] = await asyncio.wait_for(consumer.position(place), OFFSETS_SECONDS)
+        except BaseException:
+            await close_consumer(consumer)
+            raise
+        self._consumer = consumer
+        self.ready.set()
+        if self._away:
+            self._away = False
+            log.info("tail_reconnected", topic=self.topic)
+        return consumer
+
+    async def _lost(self, error: KafkaUnreachableError) -> None:
+        if not self._away:
+            self._away = True
+            log.warning("tail_lost_kafka", topic=self.topic, error=str(error))
+        await self.close()
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+@asynccontextmanager
+async def open_tail(connection: KafkaConnection, topic: str, *, start: Start) -> AsyncIterator[Tail]:
+    """Open a tail; it connects on the first read. With Start.END, what is published once `ready` is set will be read."""
+    tail = Tail(connection, topic, start)
+    try:
+        yield tail
+    finally:
+        await tail.close()
+
+
+class EndProbe:
+    """Where topics end, transactions that are still open included; keeps one connection for many questions."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._consumer: AIOKafkaConsumer | None = None
+        self._opening = asyncio.Lock()
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """Return partition -> the offset after the last record. Raises KafkaUnreachableError."""
+        try:
+            with telling_outages():
+                async with asyncio.timeout(OFFSETS_SECONDS):
+                    consumer = await self._opened()
+                    ends = await consumer.end_offsets(await partitions_of_topic(consumer, topic))
+        except KafkaUnreachableError:
+            await self.close()
+            raise
+        return {place.partition: offset for place, offset in ends.items()}
+
+    async def close(self) -> None:
+        """Leave; the next question opens another connection."""
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await close_consumer(consumer)
+
+    async def _opened(self) -> AIOKafkaConsumer:
+        async with self._opening:
+            if self._consumer is None:
+                consumer = _consumer(self._connection, Start.END, isolation="read_uncommitted")
+                try:
+                    await consumer.start()
+                except BaseException:
+                    await close_consumer(consumer)
+                    raise
+                self._consumer = consumer
+            return self._consumer
+
+
+@asynccontextmanager
+async def open_end_probe(connection: KafkaConnection) -> AsyncIterator[EndProbe]:
+    """Open a probe; it connects on the first question."""
+    probe = EndProbe(connection)
+    try:
+        yield probe
+    finally:
+        await probe.close()
+
+
+async def read_to_end(connection: KafkaConnection, topic: str, *, timeout_seconds: float = 30.0) -> list[TopicRecord]:
+    """Read every committed record up to where the topic ends now, for state that is small enough to hold.
+
+    A transaction that is open below that end is waited for, so nothing that was committed before the call is missed.
+    Raises KafkaUnreachableError when that took too long.
+    """
+    records: list[TopicRecord] = []
+    async with open_end_probe(connection) as probe, open_tail(connection, topic, start=Start.BEGINNING) as tail:
+        ends = await probe.ends(topic)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not tail.ready.is_set() or any(tail.positions.get(partition, 0) < end for partition, end in ends.items()):
+                    records += await tail.read(0.1)
+        except TimeoutError as error:
+            raise KafkaUnreachableError(f"{topic} could not be read to its end in {timeout_seconds:g} s") from error
+    return [record for record in records if record.offset < ends[record.partition]]
+
+
+async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic. One that is not there (yet) is an outage: somebody is about to create it."""
+    partitions = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 partitions_for_topic does not ask the broker
+    return [TopicPartition(topic, partition) for partition in sorted(partitions)]
+
+
+def latest_values(records: Sequence[TopicRecord]) -> dict[bytes, bytes]:
+    """Return the newest value of each key, as compaction would leave it."""
+    newest: dict[bytes, bytes] = {}
+    for record in records:
+        if record.key is None:
+            continue
+        newest.pop(record.key, None)
+        if record.value is not None:
+            newest[record.key] = record.value
+    return newest
+
+
+def _consumer(connection: KafkaConnection, start: Start, *, isolation: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        **connection.options(),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset=start.value,
+        isolation_level=isolation,
+    )
+
+
+def _record(one: ConsumerRecord) -> TopicRecord:
+    return TopicRecord(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp)
