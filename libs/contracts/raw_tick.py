@@ -7,7 +7,7 @@ that the provider sent, so no number passes through a binary float. A test holds
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
@@ -39,11 +39,11 @@ class RawTickFrame(msgspec.Struct, frozen=True):
 
     tick_id: UUID
     source: str
-    source_id: str
-    asset_uid: str
+    source_id: Annotated[str, msgspec.Meta(min_length=1)]
+    asset_uid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     run_id: UUID
-    fetched_at: datetime
-    source_updated_at: datetime
+    fetched_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    source_updated_at: Annotated[datetime, msgspec.Meta(tz=True)]
     payload: msgspec.Raw
 
 
@@ -58,4 +58,7 @@ def encode_raw_tick(frame: RawTickFrame) -> bytes:
 
 def decode_raw_tick(value: bytes) -> RawTickFrame:
     """Read a message. Raises msgspec.DecodeError (ValidationError is one) when it is not a RawTick."""
-    return _decoder.decode(value)
+    try:
+        return _decoder.decode(value)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"broken UTF-8 or too deep: {error}") from error

@@ -1,0 +1,88 @@
+"""CoinGecko: GET /coins/markets in US dollars, with price_change_percentage=1h,24h,7d."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from libs.contracts.raw_tick import RawTickFrame
+from libs.domain.quotes import Quote
+from libs.domain.rejections import Rejection
+from libs.sources.rows import quote_from, read_row, row_identity, time_of
+from libs.sources.source import Attribution, RowIdentity, Source
+
+
+class _Known(msgspec.Struct, frozen=True):
+    id: str | None = None
+    symbol: str | None = None
+    last_updated: str | None = None
+
+
+class CoinGeckoRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What we read of a row. Null means unknown; 0 is taken as said.
+
+    `current_price` must be there, null or not: without it the answer is of another kind, and the last good quote stays.
+    """
+
+    id: str | None = None
+    symbol: str | None = None
+    name: str | None = None
+    current_price: Decimal | None
+    market_cap: Decimal | None = None
+    total_volume: Decimal | None = None
+    price_change_percentage_1h_in_currency: Decimal | None = None
+    price_change_percentage_24h: Decimal | None = None
+    price_change_percentage_7d_in_currency: Decimal | None = None
+    circulating_supply: Decimal | None = None
+    total_supply: Decimal | None = None
+    max_supply: Decimal | None = None
+    market_cap_rank: Decimal | None = None
+
+
+_known = msgspec.json.Decoder(_Known)
+_row = msgspec.json.Decoder(CoinGeckoRow)
+_FIELDS = tuple(field for field in CoinGeckoRow.__struct_fields__ if field not in {"id", "symbol", "name"})
+
+
+def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
+    """Name the listing. A coin without trades has no `last_updated`: then the fallback, when its content was first seen."""
+    row = read_row(_known, payload)
+    if isinstance(row, Rejection):
+        return row
+    return row_identity(row.id, row.symbol, time_of("last_updated", row.last_updated, fallback))
+
+
+def quote_of(frame: RawTickFrame) -> Quote | Rejection:
+    """Read what the row says."""
+    row = read_row(_row, bytes(frame.payload))
+    if isinstance(row, Rejection):
+        return row
+    numbers = (
+        row.current_price,
+        row.market_cap,
+        row.total_volume,
+        row.price_change_percentage_1h_in_currency,
+        row.price_change_percentage_24h,
+        row.price_change_percentage_7d_in_currency,
+        row.circulating_supply,
+        row.total_supply,
+        row.max_supply,
+    )
+    return quote_from(
+        frame,
+        source_id=row.id,
+        symbol=row.symbol,
+        name=row.name,
+        numbers=numbers,
+        rank=row.market_cap_rank,
+        fields=_FIELDS,
+    )
+
+
+SOURCE = Source(
+    name="coingecko",
+    priority=1,
+    attribution=Attribution("Data provided by CoinGecko", "https://www.coingecko.com"),
+    identify=identify,
+    quote_of=quote_of,
+)

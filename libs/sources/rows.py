@@ -1,0 +1,225 @@
+"""Reading one row of a provider: JSON bytes to a typed struct, its numbers as decimals with the provider's digits.
+
+What the sources have in common lives here; what a field means is each source's own. Everything that Postgres would refuse
+in the row (a NUL, broken UTF-8, a number beyond reason) is found here, so that one bad row is named before a whole
+statement fails on it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from libs.contracts.raw_tick import RawTickFrame
+from libs.domain.identity import asset_uid_of
+from libs.domain.quotes import Quote
+from libs.domain.rejections import Reason, Rejection
+from libs.sources.source import RowIdentity
+
+LONGEST_SOURCE_ID = 256
+"""Characters. It is part of a primary key, and Postgres refuses an index entry over 2.7 KB."""
+LONGEST_NAME = 512
+"""Characters. The longest name in the recorded answers has 54."""
+LARGEST_ROW = 512 * 1024
+"""Bytes; a topic takes messages of 1 MiB. The recorded rows have about 1.2 KB."""
+LARGEST_EXPONENT = 300
+"""Of a number's first digit, up or down; NUMERIC takes more, a sane market does not."""
+MOST_DIGITS = 1_000
+"""Characters of one number."""
+LARGEST_RANK = 2**31 - 1
+"""The column is an int4."""
+EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
+"""Nothing was traded before Bitcoin; an older time is a unit mistaken (milliseconds, 1970)."""
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""Far enough to be a mistake, near enough that no time zone moves it past year 9999."""
+FUTURE_ALLOWED = timedelta(hours=24)
+"""How far an event time may lie after the time of fetching: clocks and time zones differ."""
+
+Numbers = tuple[
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+    Decimal | None,
+]
+"""price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
+_MAY_BE_NEGATIVE = (False, False, False, True, True, True, False, False, False)
+
+Row = TypeVar("Row")
+_anything = msgspec.json.Decoder()
+
+
+def read_row(decoder: msgspec.json.Decoder[Row], payload: bytes) -> Row | Rejection:
+    """Return the row, or why nothing can be done with it."""
+    damage = _damage(payload)
+    if damage is not None:
+        return damage
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        return _misfit(str(error))
+
+
+def row_identity(source_id: str | None, symbol: str | None, updated_at: datetime | Rejection) -> RowIdentity | Rejection:
+    """Check what a listing is known by."""
+    if source_id is None or not source_id.strip():
+        return Rejection(Reason.MISSING_SOURCE_ID, "the id is missing or blank")
+    if len(source_id) > LONGEST_SOURCE_ID:
+        return Rejection(Reason.WRONG_SHAPE, f"the id has {len(source_id)} characters, at most {LONGEST_SOURCE_ID}")
+    asset_uid = asset_uid_of(symbol)
+    if isinstance(asset_uid, Rejection):
+        return asset_uid
+    if isinstance(updated_at, Rejection):
+        return updated_at
+    return RowIdentity(source_id, asset_uid, updated_at)
+
+
+def time_of(field: str, text: str | None, fallback: datetime) -> datetime | Rejection:
+    """Read an ISO 8601 time, in UTC unless it says otherwise; the fallback when the provider has none.
+
+    Go's zero time (year 1), which CoinPaprika's servers write for "never", is none.
+    """
+    if not text or text.startswith("0001-01-01"):
+        return fallback
+    try:
+        return sane_time(field, datetime.fromisoformat(text))
+    except ValueError:
+        return Rejection(Reason.UNREADABLE_TIME, f"{field} is not a time: {text[:80]!r}")
+
+
+def sane_time(field: str, time: datetime) -> datetime | Rejection:
+    """Return the time in UTC, or refuse one that no market can have."""
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if not EARLIEST <= aware <= LATEST:
+        return Rejection(Reason.UNREADABLE_TIME, f"{field} is not a time between {EARLIEST:%Y} and {LATEST:%Y}: {time}")
+    return aware.astimezone(UTC)
+
+
+def quote_from(
+    frame: RawTickFrame,
+    *,
+    source_id: str | None,
+    symbol: str | None,
+    name: str | None,
+    numbers: Numbers,
+    rank: Decimal | None,
+    fields: Sequence[str],
+) -> Quote | Rejection:
+    """Make the quote of a tick from what its row says; `fields` are the provider's names of `numbers`, then of the rank.
+
+    The event time is the tick's own: the producer read it from this row or, where the row has none, from its answer.
+    A row without a name is called by its symbol.
+    """
+    wrong = _wrong_identity(frame, source_id, symbol, name) or _wrong_times(frame) or _wrong_number(numbers, fields)
+    if wrong is not None:
+        return wrong
+    place = _rank(rank, fields[-1])
+    if isinstance(place, Rejection):
+        return place
+    shown = (symbol or "").strip()
+    return Quote(
+        frame.source,
+        frame.source_id,
+        frame.asset_uid,
+        shown,
+        (name or "").strip() or shown,
+        *numbers,
+        place,
+        frame.source_updated_at,
+        frame.fetched_at,
+        frame.tick_id,
+        frame.run_id,
+    )
+
+
+def _damage(payload: bytes) -> Rejection | None:
+    """What no column and no JSONB takes, anywhere in the row: the fields that we do not read are stored too."""
+    if len(payload) > LARGEST_ROW:
+        return Rejection(Reason.WRONG_SHAPE, f"the row has {len(payload)} bytes, at most {LARGEST_ROW}")
+    try:
+        row = _anything.decode(payload)
+    except (ValueError, RecursionError) as error:
+        return _unreadable(payload, error)
+    if not isinstance(row, dict):
+        return Rejection(Reason.WRONG_SHAPE, "the row is not a JSON object")
+    if b"\\" in payload and _holds_nul(row):
+        return Rejection(Reason.NUL_CHARACTER, "the row holds a NUL, which Postgres cannot store")
+    return None
+
+
+def _unreadable(payload: bytes, error: ValueError | RecursionError) -> Rejection:
+    """Name what the JSON reader stumbled over (msgspec's errors and UnicodeDecodeError are ValueErrors)."""
+    if isinstance(error, RecursionError):
+        return Rejection(Reason.WRONG_SHAPE, "the row is nested too deeply")
+    if isinstance(error, msgspec.ValidationError):
+        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"a number in the row is beyond reason: {error}")
+    if b"\\ud" in payload.lower():
+        return Rejection(Reason.WRONG_SHAPE, f"the row holds half a character (a lone surrogate): {error}")
+    return Rejection(Reason.UNDECODABLE, f"the row is not JSON: {error}")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any("\x00" in key or _holds_nul(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
+def _misfit(message: str) -> Rejection:
+    """Sort msgspec's words (`Expected ..., got ... - at $.field`): a bad number is one thing, a changed shape another."""
+    bad_number = "`decimal" in message and "`object`" not in message and "`array`" not in message
+    if bad_number or message.startswith("Invalid decimal"):
+        return Rejection(Reason.UNREADABLE_NUMBER, message)
+    return Rejection(Reason.WRONG_SHAPE, message)
+
+
+def _wrong_identity(frame: RawTickFrame, source_id: str | None, symbol: str | None, name: str | None) -> Rejection | None:
+    asset_uid = asset_uid_of(symbol)
+    if isinstance(asset_uid, Rejection):
+        return asset_uid
+    if frame.asset_uid != asset_uid or frame.source_id != source_id:
+        told, read = (frame.source_id, frame.asset_uid), (source_id, asset_uid)
+        return Rejection(Reason.IDENTITY_MISMATCH, f"the tick speaks of {told}, its payload of {read}"[:1_000])
+    if len(frame.source_id) > LONGEST_SOURCE_ID or (name is not None and len(name) > LONGEST_NAME):
+        return Rejection(Reason.WRONG_SHAPE, f"the id or the name is too long (at most {LONGEST_SOURCE_ID}, {LONGEST_NAME})")
+    return None
+
+
+def _wrong_times(frame: RawTickFrame) -> Rejection | None:
+    for field, time in (("fetched_at", frame.fetched_at), ("source_updated_at", frame.source_updated_at)):
+        if time.tzinfo is None or not EARLIEST <= time <= LATEST:
+            return Rejection(Reason.UNREADABLE_TIME, f"{field} is not a time of this century, with its zone: {time}")
+    if frame.source_updated_at - frame.fetched_at > FUTURE_ALLOWED:
+        return Rejection(Reason.TIME_IN_FUTURE, f"{frame.source_updated_at} is over 24 h after it was fetched")
+    return None
+
+
+def _wrong_number(numbers: Numbers, fields: Sequence[str]) -> Rejection | None:
+    for field, number, may_be_negative in zip(fields, numbers, _MAY_BE_NEGATIVE, strict=False):
+        if number is None:
+            continue
+        if not number.is_finite():
+            return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a number: {number}")
+        if not -LARGEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT or len(str(number)) > MOST_DIGITS:
+            return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is beyond reason: {str(number)[:80]}")
+        if not may_be_negative and number < 0:
+            return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is below zero: {number}")
+    return None
+
+
+def _rank(number: Decimal | None, field: str) -> int | Rejection | None:
+    """Return the rank; 0 is none."""
+    if not number:
+        return None
+    if not number.is_finite() or (number.adjusted() <= LARGEST_EXPONENT and number != number.to_integral_value()):
+        return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a whole number: {str(number)[:80]}")
+    if not 0 < number <= LARGEST_RANK:
+        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is not between 1 and {LARGEST_RANK}: {str(number)[:80]}")
+    return int(number)
