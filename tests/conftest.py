@@ -1,0 +1,104 @@
+"""A real broker and a real Postgres for every test that asks, started once a session, each with its own ports and folder.
+
+KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name others. What is missing fails the test that needs it; nothing is skipped.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from jgo.constants import MAVEN_CENTRAL_URL
+from psycopg import sql
+
+from libs.devstack.broker import start_broker
+from libs.devstack.children import Nursery
+from libs.devstack.database import FORGETFUL, start_database
+from libs.devstack.jars import fetch_jars
+from libs.postgres.migrations import migrate
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Whatever happens to this process, its children end and its folders go."""
+    with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+def session_folder(nursery: Nursery) -> Iterator[Path]:
+    with nursery.temporary_folder("kasparro-test-") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> list[Path]:
+    repository = os.environ.get("MAVEN_REPOSITORY_URL") or MAVEN_CENTRAL_URL
+    return fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers(request: pytest.FixtureRequest, nursery: Nursery, session_folder: Path) -> str:
+    """A broker for the session: take topics and groups of your own names."""
+    if named := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return named
+    jars: list[Path] = request.getfixturevalue("kafka_jars")
+    return asyncio.run(start_broker(nursery, jars, session_folder / "kafka")).bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url(nursery: Nursery, session_folder: Path) -> str:
+    """A Postgres for the session, by the URL of a database from which others are made."""
+    if named := os.environ.get("DATABASE_URL"):
+        return named
+    return asyncio.run(start_database(nursery, session_folder / "postgres", settings=FORGETFUL)).url("postgres")
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server_url: str) -> Iterator[str]:
+    """The name of a migrated database that nobody connects to."""
+    name = _create(postgres_server_url, template="template1")
+    migrate(_url_of(postgres_server_url, name))
+    yield name
+    _drop(postgres_server_url, name)
+
+
+@pytest.fixture
+def database_url(postgres_server_url: str, migrated_template: str) -> Iterator[str]:
+    """A fresh, migrated database, dropped after the test, whoever is still connected."""
+    name = _create(postgres_server_url, template=migrated_template)
+    yield _url_of(postgres_server_url, name)
+    _drop(postgres_server_url, name)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server_url: str) -> Iterator[str]:
+    """A fresh database without a table, dropped after the test."""
+    name = _create(postgres_server_url, template="template1")
+    yield _url_of(postgres_server_url, name)
+    _drop(postgres_server_url, name)
+
+
+def _create(server_url: str, *, template: str) -> str:
+    name = f"kasparro_test_{uuid4().hex}"
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(statement)
+    return name
+
+
+def _drop(server_url: str, name: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _url_of(server_url: str, name: str) -> str:
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
