@@ -66,7 +66,7 @@ class Tail:
             with telling_outages():
                 consumer = await self._opened()
                 fetched = await consumer.getmany(timeout_ms=int(wait_seconds * 1000))
-                records = [_record(one) for several in fetched.values() for one in several]
+                records = [topic_record(one) for several in fetched.values() for one in several]
                 for place in consumer.assignment():
                     self.positions[place.partition] = await asyncio.wait_for(consumer.position(place), OFFSETS_SECONDS)
         except KafkaUnreachableError as error:
@@ -221,5 +221,6 @@ def _consumer(connection: KafkaConnection, start: Start, *, isolation: str) -> A
     )
 
 
-def _record(one: ConsumerRecord) -> TopicRecord:
+def topic_record(one: ConsumerRecord) -> TopicRecord:
+    """Take what matters of a record as the client gives it."""
     return TopicRecord(one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp)

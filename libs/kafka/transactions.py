@@ -1,0 +1,135 @@
+"""One transactional id: what is written in a transaction becomes visible whole or not at all.
+
+Opening the id fences whoever had it before, ends the transaction they left open, and so makes their committed offsets final.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import WedgedProducerError, telling_outages
+from libs.kafka.records import Position, Record, send_records
+
+log = structlog.get_logger(__name__)
+
+TRANSACTION_TIMEOUT_MS = 12_000
+"""How long the transaction of a process that died holds back the readers of its topics."""
+STEP_SECONDS = 20.0
+"""Longest that one step waits for the broker; longer than TRANSACTION_TIMEOUT_MS, which opening may have to sit out."""
+ABORT_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Transaction:
+    """An open transaction; made by `TransactionalClient.transaction`."""
+
+    _producer: AIOKafkaProducer
+
+    async def send(self, records: Sequence[Record]) -> list[Position]:
+        """Return where each landed, once acknowledged; readers see none of it before the commit."""
+        if not records:
+            return []
+        with telling_outages():
+            async with asyncio.timeout(STEP_SECONDS):
+                return await send_records(self._producer, records)
+
+    async def commit_offset(self, group: str, topic: str, partition: int, next_offset: int) -> None:
+        """Make the group's offset part of the transaction."""
+        with telling_outages():
+            async with asyncio.timeout(STEP_SECONDS):
+                await self._producer.send_offsets_to_transaction({TopicPartition(topic, partition): next_offset}, group)
+
+
+class TransactionalClient:
+    """The client of one transactional id, for one task at a time. Closed until `open`, and again after any failure."""
+
+    def __init__(self, connection: KafkaConnection, transactional_id: str) -> None:
+        self._connection = connection
+        self.transactional_id = transactional_id
+        self._producer: AIOKafkaProducer | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction can begin."""
+        return self._producer is not None
+
+    async def open(self) -> None:
+        """Take the id over. Raises KafkaUnreachableError."""
+        if self._producer is not None:
+            return
+        producer = AIOKafkaProducer(
+            **self._connection.options(),
+            transactional_id=self.transactional_id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            compression_type="lz4",
+            linger_ms=LINGER_MS,
+            max_batch_size=BATCH_BYTES,
+        )
+        try:
+            with telling_outages():
+                async with asyncio.timeout(STEP_SECONDS):
+                    await producer.start()
+        except BaseException:
+            await abandon(producer)
+            raise
+        self._producer = producer
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commit at the end of the block; abort when it raises.
+
+        After an outage, a fencing or a cancelled commit the client is closed and the outcome may be unknown: whoever opens
+        the id next settles it, and the group's committed offset then tells what it was.
+        """
+        producer = self._producer
+        if producer is None:
+            raise WedgedProducerError(f"{self.transactional_id} is not open")
+        committing = False
+        try:
+            with _telling_dead_clients(producer):
+                await producer.begin_transaction()
+            yield Transaction(producer)
+            committing = True
+            with _telling_dead_clients(producer):
+                async with asyncio.timeout(STEP_SECONDS):
+                    await producer.commit_transaction()
+        except BaseException:
+            if committing or not await _aborted(producer):
+                await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the client in bounded time."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await abandon(producer)
+
+
+@contextmanager
+def _telling_dead_clients(producer: AIOKafkaProducer) -> Iterator[None]:
+    """Aiokafka guards its states by assertions: one that fails means that the sending task has died, with the true reason."""
+    try:
+        with telling_outages():
+            yield
+    except AssertionError as error:
+        with telling_outages():
+            sender = producer._sender.sender_task  # noqa: SLF001 the reason is nowhere else
+            if sender is not None and sender.done() and not sender.cancelled():
+                sender.result()
+        raise WedgedProducerError(str(error)) from error
+
+
+async def _aborted(producer: AIOKafkaProducer) -> bool:
+    """Abort at once, so that readers are not held back; say whether the client can go on."""
+    try:
+        await asyncio.wait_for(producer.abort_transaction(), ABORT_SECONDS)
+    except Exception as error:  # noqa: BLE001 whatever it is, the caller closes this client; the first error is what is told
+        log.debug("transaction_left_to_its_timeout", error=repr(error))
+        return False
+    return True

@@ -1,0 +1,57 @@
+import random
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import KafkaUnreachableError
+from libs.kafka.partitioning import partition_of
+from libs.kafka.publishing import open_publisher
+from libs.kafka.records import Record
+from libs.kafka.tailing import read_to_end
+from tests.integration.kafka.topics import create, own_topic
+
+
+async def test_every_record_lands_where_publish_says_and_its_key_belongs(connection: KafkaConnection) -> None:
+    topic = own_topic(partitions=6)
+    await create(connection, topic)
+    sent = [
+        Record(topic.name, f"key {number}".encode(), b"x" * random.Random(number).randrange(2_000), [("number", b"%d" % number)])
+        for number in range(3_000)
+    ]
+    async with open_publisher(connection) as publisher:
+        positions = await publisher.publish(sent)
+        again = await publisher.publish(sent[:1])
+    there = {(record.partition, record.offset): record for record in await read_to_end(connection, topic.name)}
+    assert len(there) == 3_001
+    assert again[0].offset > positions[0].offset
+    for record, position in zip(sent, positions, strict=True):
+        found = there[position]
+        assert (found.key, found.value, list(found.headers)) == (record.key, record.value, list(record.headers))
+        assert record.key is not None
+        assert position.partition == DefaultPartitioner()(record.key, list(range(6)), [])
+
+
+@pytest.mark.parametrize("length", range(10))
+def test_partitions_are_those_of_every_other_client(length: int) -> None:
+    seeded = random.Random(length)
+    for _ in range(50):
+        key = seeded.randbytes(length)
+        assert partition_of(key, 6) == DefaultPartitioner()(key, list(range(6)), [])
+
+
+async def test_a_record_of_one_mebibyte_is_taken(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    value = random.Random(1).randbytes(1_000_000)
+    async with open_publisher(connection) as publisher:
+        await publisher.publish([Record(topic.name, None, value)])
+    (record,) = await read_to_end(connection, topic.name)
+    assert record.value == value
+
+
+async def test_without_a_broker_publishing_says_so_in_time() -> None:
+    nowhere = KafkaConnection("127.0.0.1:1", "tests", request_timeout_ms=500)
+    async with open_publisher(nowhere, timeout_seconds=1.0) as publisher:
+        with pytest.raises(KafkaUnreachableError):
+            await publisher.publish([Record("anything", b"key", b"value")])

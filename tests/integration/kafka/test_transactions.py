@@ -1,0 +1,95 @@
+import asyncio
+
+import pytest
+
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import FencedProducerError
+from libs.kafka.records import Record
+from libs.kafka.tailing import Start, TopicRecord, open_end_probe, open_tail, read_to_end
+from libs.kafka.transactions import TransactionalClient
+from tests.integration.kafka.topics import create, own_topic
+
+
+async def test_nothing_of_an_aborted_transaction_is_read(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    client = TransactionalClient(connection, topic.name)
+    await client.open()
+    with pytest.raises(RuntimeError, match="changed my mind"):  # noqa: PT012 the block is what is tested
+        async with client.transaction() as transaction:
+            await transaction.send([Record(topic.name, b"key", b"aborted")])
+            raise RuntimeError("changed my mind")
+    assert client.is_open
+    async with client.transaction() as transaction:
+        (place,) = await transaction.send([Record(topic.name, b"key", b"committed")])
+    await client.close()
+    read = await read_to_end(connection, topic.name)
+    assert [(record.offset, record.value) for record in read] == [(place.offset, b"committed")]
+
+
+async def test_who_opens_the_id_fences_who_had_it(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    zombie, owner = TransactionalClient(connection, topic.name), TransactionalClient(connection, topic.name)
+    await zombie.open()
+    with pytest.raises(FencedProducerError):  # noqa: PT012 the block is what is tested
+        async with zombie.transaction() as transaction:
+            await transaction.send([Record(topic.name, b"key", b"zombie")])
+            await owner.open()
+            await transaction.send([Record(topic.name, b"key", b"zombie again")])
+    assert not zombie.is_open
+    async with owner.transaction() as transaction:
+        await transaction.send([Record(topic.name, b"key", b"owner")])
+    await owner.close()
+    assert [record.value for record in await read_to_end(connection, topic.name)] == [b"owner"]
+
+
+async def test_a_fenced_idle_client_learns_it_at_its_next_transaction(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    zombie, owner = TransactionalClient(connection, topic.name), TransactionalClient(connection, topic.name)
+    await zombie.open()
+    await owner.open()
+    with pytest.raises(FencedProducerError):
+        async with zombie.transaction() as transaction:
+            await transaction.send([Record(topic.name, b"key", b"zombie")])
+    await owner.close()
+    assert await read_to_end(connection, topic.name) == []
+
+
+async def test_reading_to_the_end_waits_for_a_transaction_that_is_open_below_it(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    slow, quick = TransactionalClient(connection, topic.name + ".slow"), TransactionalClient(connection, topic.name + ".quick")
+    await slow.open()
+    await quick.open()
+    async with slow.transaction() as transaction:
+        await transaction.send([Record(topic.name, b"slow", b"1")])
+        async with quick.transaction() as other:
+            await other.send([Record(topic.name, b"quick", b"2")])
+        reading = asyncio.create_task(read_to_end(connection, topic.name))
+        done, _ = await asyncio.wait([reading], timeout=1)
+        assert not done
+    assert [record.key for record in await reading] == [b"slow", b"quick"]
+    await slow.close()
+    await quick.close()
+
+
+async def test_a_tail_from_the_end_sees_what_comes_once_it_is_ready_and_passes_the_markers(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    client = TransactionalClient(connection, topic.name)
+    await client.open()
+    async with client.transaction() as transaction:
+        await transaction.send([Record(topic.name, b"key", b"before")])
+    async with open_tail(connection, topic.name, start=Start.END) as tail, open_end_probe(connection) as probe:
+        assert await tail.read() == []
+        assert tail.ready.is_set()
+        async with client.transaction() as transaction:
+            await transaction.send([Record(topic.name, b"key", b"after")])
+        read: list[TopicRecord] = []
+        async with asyncio.timeout(10):
+            while tail.positions != await probe.ends(topic.name):
+                read += await tail.read()
+        assert [record.value for record in read] == [b"after"]
+    await client.close()
