@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from uuid import UUID
 
 from libs.domain.evidence import Evidence, evidence_between
@@ -12,6 +12,9 @@ from libs.domain.quotes import Quote
 
 COMPETES_WITHIN = timedelta(days=7)
 """A quote this much older (event time) than the newest of its asset_uid is history, whatever its rank says."""
+
+_SIXTH_PLACE = Decimal("0.000001")
+_WIDE = Context(prec=1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +144,8 @@ def _assemble(anchor: Quote, taken: Quote, same: Sequence[Quote], listings_total
 
 def _spread(same: Sequence[Quote]) -> Decimal | None:
     prices = [quote.price_usd for quote in same if quote.price_usd is not None and quote.price_usd > 0]
-    alone = len(prices) <= 1
-    return None if alone else round((max(prices) - min(prices)) / min(prices) * 100, 6)
+    if len(prices) <= 1:
+        return None
+    spread = (max(prices) - min(prices)) / min(prices) * 100
+    # The default context has 28 digits; a billionth of a cent beside a real price needs more before the sixth place.
+    return spread.quantize(_SIXTH_PLACE, context=_WIDE)
