@@ -1,0 +1,25 @@
+"""Key checks, when asked for: the header that each provider wants, and how it refuses."""
+
+import hmac
+from http import HTTPStatus
+from typing import Final, Literal
+
+from aiohttp import web
+
+from services.sandbox.faults.answers import json_answer
+
+_HEADERS: Final = {"coingecko": ("x-cg-demo-api-key", "x-cg-pro-api-key"), "coinpaprika": ("Authorization",)}
+_REFUSALS: Final = {
+    "coingecko": '{"status":{"error_code":10002,"error_message":"API Key Missing. (Sandbox: SANDBOX_REQUIRE_KEY is set.)"}}',
+    "coinpaprika": '{"error":"invalid API key (sandbox: SANDBOX_REQUIRE_KEY is set)"}',
+}
+
+
+def refused_key(request: web.Request, provider: Literal["coingecko", "coinpaprika"], required: str | None) -> web.Response | None:
+    """Return the refusal of a request that does not carry the required key in the provider's header."""
+    if required is None:
+        return None
+    sent = (request.headers.get(header, "") for header in _HEADERS[provider])
+    if any(hmac.compare_digest(key.encode("utf-8", "surrogateescape"), required.encode()) for key in sent):
+        return None
+    return json_answer(_REFUSALS[provider], HTTPStatus.UNAUTHORIZED)
