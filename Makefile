@@ -1,0 +1,64 @@
+# Every command a developer or CI needs; `make` alone lists them. State lives in .kasparro, tools in .tools and .venv.
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+UV := $(shell command -v uv || echo .tools/uv/bin/uv)
+GROUPS := dev cli normalizer producer query sandbox
+export PYTHON
+
+.PHONY: help
+help: ## Show these commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.venv/installed: bootstrap locks/dev.txt locks/uv.txt
+	@./bootstrap
+	@touch $@
+
+.PHONY: run
+run: .venv/installed ## Kafka, Postgres and every service here; Ctrl-C stops them (ARGS="--no-producers")
+	@$(PY) -m services.cli up $(ARGS)
+
+.PHONY: test
+test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes")
+	@$(PY) -m pytest -q $(ARGS)
+
+.PHONY: lint
+lint: .venv/installed ## What CI checks before the tests: ruff, mypy, import contracts
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-cache
+
+.PHONY: format
+format: .venv/installed ## Put the code in its format, and mend what ruff can mend
+	@$(PY) -m ruff check --fix --exit-zero
+	@$(PY) -m ruff format
+
+.PHONY: schemas
+schemas: .venv/installed ## Write the topics' JSON Schemas and AsyncAPI document anew from the code
+	@$(PY) -m libs.contracts
+
+.PHONY: migration
+migration: .venv/installed ## A new, empty migration with its rollback: make migration NAME=add-price-index
+	@$(PY) -m services.cli migrate new "$(NAME)"
+
+.PHONY: health
+health: ## What the running API says of itself
+	@curl -fsS http://127.0.0.1:$${PORT:-8000}/health && echo
+
+.PHONY: lock
+lock: .venv/installed ## Resolve the dependency groups anew into locks/*.txt
+	@for group in $(GROUPS); do \
+	    echo "locks/$$group.txt"; \
+	    $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade \
+	        --group "$$group" --output-file "locks/$$group.txt"; \
+	done
+
+.PHONY: kafka-lock
+kafka-lock: .venv/installed ## Resolve Kafka's jars anew into kafka.lock
+	@$(PY) -m libs.devstack.relock_jars kafka.lock
+
+.PHONY: clean-state
+clean-state: ## Empty .kasparro: the embedded Kafka's and Postgres's data, and the logs
+	@$(PY) -m services.cli clean-state
