@@ -1,0 +1,84 @@
+"""Chunk: the records of one partition that are handled, stored and acknowledged together. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Record(Protocol):
+    """What a chunk holds: a record as aiokafka hands it out."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch, as Kafka keeps it."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """Raw."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Raw; None is a tombstone."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Raw."""
+        ...
+
+
+class ChunkLostError(Exception):
+    """A chunk was fetched but never reached its agent: a bug. Acknowledging past it would lose it, so the process ends."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Records of one partition in order; acknowledging it commits `end`.
+
+    `start` and `end` are positions, not offsets of records: between them lie the markers of transactions too, and a chunk
+    without records is one that holds nothing but those. `follows` is the `end` of the chunk fetched before it, None for the
+    first one after the partition was taken over or moved to another position.
+    """
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+    start: int
+    end: int
+    follows: int | None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def pack(
+    topic: str, partition: int, records: Sequence[Record], *, start: int, end: int, follows: int | None, largest_bytes: int
+) -> list[Chunk]:
+    """Divide what one fetch brought of a partition into chunks of at most `largest_bytes` of values (one record may be more)."""
+    if not records:
+        return [Chunk(topic, partition, (), start, end, follows)]
+    chunks: list[Chunk] = []
+    for part in _parts(records, largest_bytes):
+        is_last = part[-1] is records[-1]
+        part_end = end if is_last else part[-1].offset + 1
+        chunks.append(Chunk(topic, partition, part, start, part_end, follows))
+        start = follows = part_end
+    return chunks
+
+
+def _parts(records: Sequence[Record], largest_bytes: int) -> Iterator[Sequence[Record]]:
+    first, held = 0, 0
+    for place, record in enumerate(records):
+        size = len(record.value or b"")
+        if held and held + size > largest_bytes:
+            yield records[first:place]
+            first, held = place, 0
+        held += size
+    yield records[first:]

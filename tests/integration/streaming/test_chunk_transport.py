@@ -1,0 +1,190 @@
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.publishing import Publisher
+from libs.kafka.records import Record
+from libs.streaming.agents import Chunks
+from tests.integration.streaming.conftest import (
+    Handled,
+    MakeTopic,
+    agent_running,
+    committed,
+    eventually,
+    handling,
+)
+
+
+def records(topic: str, count: int, first: int = 0, partition: int | None = None) -> list[Record]:
+    return [Record(topic, b"k%d" % number, b"v%d" % number, partition=partition) for number in range(first, first + count)]
+
+
+async def test_every_record_arrives_once_and_in_order_and_its_offset_is_committed(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    one, other = (await make_topic(partitions=3)).name, (await make_topic(partitions=2)).name
+    await publisher.publish(records(one, 7_000) + records(other, 500))
+    handled = Handled()
+    async with agent_running(connection, group, [one, other], handling(handled), chunk_records=1_000):
+        await eventually(lambda: len(handled.values) >= 7_500, "all records handled")
+        ends = {(chunk.topic, chunk.partition): chunk.end for chunk in handled.chunks}
+
+        async def all_committed() -> bool:
+            return await committed(connection, group) == ends
+
+        await eventually(all_committed, "the ends are committed")
+    assert len(handled.values) == 7_500
+    assert max(len(chunk) for chunk in handled.chunks) <= 1_000
+    for place in ends:
+        offsets = [r.offset for chunk in handled.chunks if (chunk.topic, chunk.partition) == place for r in chunk.records]
+        assert offsets == list(range(len(offsets)))
+
+
+async def test_what_was_not_acknowledged_comes_again(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 10))
+    before, after = Handled(), Handled()
+    async with agent_running(connection, group, [topic], handling(before, acknowledge=False)):
+        await eventually(lambda: len(before.values) == 10, "handled, not acknowledged")
+    async with agent_running(connection, group, [topic], handling(after)):
+        await eventually(lambda: len(after.values) == 10, "handled again")
+    assert before.values == after.values
+
+
+async def test_only_acknowledged_chunks_move_the_offset(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 30))
+    third_reached = asyncio.Event()
+
+    async def work(chunks: Chunks) -> None:
+        number = 0
+        async for chunk in chunks.unacknowledged():
+            number += 1
+            if number == 3:
+                third_reached.set()
+                await asyncio.Event().wait()
+            chunks.acknowledge(chunk)
+
+    async with agent_running(connection, group, [topic], work, chunk_records=10):
+        await asyncio.wait_for(third_reached.wait(), 20)
+
+        async def two_chunks_committed() -> bool:
+            return await committed(connection, group) == {(topic, 0): 20}
+
+        await eventually(two_chunks_committed, "two chunks committed")
+    assert await committed(connection, group) == {(topic, 0): 20}
+
+
+async def test_a_failing_agent_ends_the_app_with_its_error_and_keeps_the_offset(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 5))
+
+    async def work(chunks: Chunks) -> None:
+        async for _ in chunks.unacknowledged():
+            raise ZeroDivisionError("a bug")
+
+    async with agent_running(connection, group, [topic], work) as running:
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            await asyncio.wait_for(running, 20)
+    assert await committed(connection, group) == {}
+
+
+async def test_a_single_record_arrives_at_once(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 1))
+    handled = Handled()
+    async with agent_running(connection, group, [topic], handling(handled)):
+        await eventually(lambda: len(handled.values) == 1, "the first record")
+        waits = []
+        for number in range(2, 12):
+            started = time.monotonic()
+            await publisher.publish(records(topic, 1))
+            await eventually(lambda number=number: len(handled.values) == number, "the next record")  # type: ignore[misc]
+            waits.append(time.monotonic() - started)
+    assert sorted(waits)[5] < 0.15
+
+
+async def test_lag_reads_zero_after_a_transaction(connection: KafkaConnection, group: str, make_topic: MakeTopic) -> None:
+    topic = (await make_topic()).name
+    handled = Handled()
+    async with agent_running(connection, group, [topic], handling(handled)):
+        producer = AIOKafkaProducer(**connection.options(), transactional_id=f"tx-{topic}")
+        await producer.start()
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"v", b"k", partition=0)
+        await producer.commit_transaction()
+        await producer.begin_transaction()
+        await producer.send_and_wait(topic, b"aborted", b"k", partition=0)
+        await producer.abort_transaction()
+        await producer.stop()
+
+        async def past_the_markers() -> bool:
+            return await committed(connection, group) == {(topic, 0): 4}
+
+        await eventually(past_the_markers, "committed past record, marker, aborted record, marker")
+    assert handled.values == [b"v"]
+    for earlier, later in pairwise(handled.chunks):
+        assert later.start == earlier.end
+
+
+async def test_a_rebalance_under_load_loses_nothing_and_each_partition_has_one_owner(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic(partitions=4)).name
+    first, second = Handled(), Handled()
+
+    def slowly(handled: Handled) -> Callable[[Chunks], Awaitable[None]]:
+        async def work(chunks: Chunks) -> None:
+            async for chunk in chunks.unacknowledged():
+                await asyncio.sleep(0.02)
+                handled.chunks.append(chunk)
+                chunks.acknowledge(chunk)
+
+        return work
+
+    await publisher.publish(records(topic, 16_000))
+    async with agent_running(connection, group, [topic], slowly(first), chunk_records=50):
+        await eventually(lambda: len(first.values) > 200, "the first worker is at work")
+        async with agent_running(connection, group, [topic], slowly(second), chunk_records=50):
+            await eventually(lambda: len(second.values) > 200, "the second worker has its share")
+            await publisher.publish(records(topic, 4_000, first=16_000))
+        await eventually(lambda: len({*first.values, *second.values}) == 20_000, "everything is handled")
+
+        async def everything_committed() -> bool:
+            return sum((await committed(connection, group)).values()) == 20_000
+
+        await eventually(everything_committed, "everything is committed")
+    assert len(first.values) + len(second.values) < 20_000 + 40 * 50
+
+
+async def test_an_offset_that_retention_removed_goes_on_at_the_earliest_kept_record(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 10))
+    handled, gaps = Handled(), list[tuple[str, int, int, int]]()
+    async with agent_running(connection, group, [topic], handling(handled)):
+        await eventually(lambda: len(handled.values) == 10, "ten handled")
+    await publisher.publish(records(topic, 20, first=10))
+    admin = AIOKafkaAdminClient(**connection.options())
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=25)})
+    await admin.close()
+    async with agent_running(connection, group, [topic], handling(handled), on_gap=lambda *gap: gaps.append(gap)):
+        await eventually(lambda: len(handled.values) == 15, "the five kept records are handled")
+    assert handled.values[10:] == [b"v%d" % number for number in range(25, 30)]
+    assert gaps == [(topic, 0, 10, 25)]
