@@ -40,7 +40,7 @@ def session_folder(nursery: Nursery) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def kafka_jars() -> list[Path]:
     repository = os.environ.get("MAVEN_REPOSITORY_URL") or MAVEN_CENTRAL_URL
-    return fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository)
+    return asyncio.run(fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository))
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,15 @@
 The lock names coordinates and no host: the address is Maven Central's, or MAVEN_REPOSITORY_URL for a mirror.
 """
 
+import asyncio
 import hashlib
 import os
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
 """What the lock is resolved from (`make kafka-lock`)."""
@@ -20,11 +20,12 @@ KAFKA_LOG = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"
 """What lets the broker write a log; all that it needs comes with the broker."""
 
 CONNECTIONS = 8
-READ_SECONDS = 30.0
+TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=20)
 TRIES = 3
+RETRY_SECONDS = 0.5
 INSTEAD = (
     "Without the jars there is no embedded broker. Name one (KAFKA_BOOTSTRAP_SERVERS=host:port), a mirror of the jars "
-    "(MAVEN_REPOSITORY_URL=https://…), or start everything in containers (docker compose up)."
+    "(MAVEN_REPOSITORY_URL=https://…), or start one in a container (docker compose up --wait)."
 )
 
 Progress = Callable[[int, int], None]
@@ -62,56 +63,70 @@ def read_lock(lock: Path) -> list[Jar]:
     return [_jar(sha256, *coordinates.split(":")) for sha256, coordinates in pairs]
 
 
-def fetch_jars(lock: Path, folder: Path, *, repository_url: str, progress: Progress = lambda _done, _all: None) -> list[Path]:
+async def fetch_jars(
+    lock: Path, folder: Path, *, repository_url: str, progress: Progress = lambda _done, _all: None
+) -> list[Path]:
     """Return every jar's path in `folder`, fetching what is missing; a jar is there whole and verified, or not at all."""
-    jars = read_lock(lock)
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [jar for jar in jars if not (folder / jar.filename).exists()]
-    done = len(jars) - len(missing)
-    with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="jar") as threads:
-        try:
-            for _ in threads.map(lambda jar: _fetch(jar, folder, repository_url), missing):
-                done += 1
-                progress(done, len(jars))
-        except JarsUnavailableError:
-            threads.shutdown(cancel_futures=True)
-            raise
+    jars = await asyncio.to_thread(read_lock, lock)
+    missing = await asyncio.to_thread(lambda: [jar for jar in jars if not (folder / jar.filename).exists()])
+    if missing:
+        await _fetch_all(missing, folder, repository_url, progress, of=len(jars))
     return [folder / jar.filename for jar in jars]
 
 
-def verified(jars: Iterable[Jar], folder: Path) -> bool:
-    """Whether each jar in `folder` is still what the lock says."""
-    return all(_sha256((folder / jar.filename).read_bytes()) == jar.sha256 for jar in jars)
+async def _fetch_all(missing: list[Jar], folder: Path, repository_url: str, progress: Progress, *, of: int) -> None:
+    done = of - len(missing)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+
+    async def fetch(jar: Jar) -> None:
+        nonlocal done
+        content = await _download(session, f"{repository_url.rstrip('/')}/{jar.path}")
+        await asyncio.to_thread(_keep, jar, content, folder)
+        done += 1
+        progress(done, of)
+
+    async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=True) as session:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for jar in missing:
+                    tasks.create_task(fetch(jar))
+        except* JarsUnavailableError as several:  # the first says enough
+            first = next(error for error in several.exceptions if isinstance(error, JarsUnavailableError))
+            raise first from None
 
 
-def _jar(sha256: str, group: str, artifact: str, version: str) -> Jar:
-    return Jar(group, artifact, version, sha256)
+async def _download(session: aiohttp.ClientSession, url: str) -> bytes:
+    failure: Exception | None = None
+    for _ in range(TRIES):
+        try:
+            async with session.get(url) as answer:
+                if answer.status < 500:  # noqa: PLR2004 - a repository that stumbles may recover
+                    return await _content(answer)
+                failure = JarsUnavailableError(f"it answered {answer.status}")
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            failure = error
+        await asyncio.sleep(RETRY_SECONDS)
+    raise JarsUnavailableError(f"{url} cannot be had: {failure or 'no answer'}. {INSTEAD}") from failure
 
 
-def _fetch(jar: Jar, folder: Path, repository_url: str) -> None:
-    content = _download(f"{repository_url.rstrip('/')}/{jar.path}")
-    if (found := _sha256(content)) != jar.sha256:
+async def _content(answer: aiohttp.ClientResponse) -> bytes:
+    if not answer.ok:
+        raise JarsUnavailableError(f"{answer.url} answered {answer.status} {answer.reason}. {INSTEAD}")
+    return await answer.read()
+
+
+def _keep(jar: Jar, content: bytes, folder: Path) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != jar.sha256:
         raise JarsUnavailableError(
             f"{jar.filename} is not what kafka.lock says: SHA-256 {found}, expected {jar.sha256}. It was thrown away. {INSTEAD}"
         )
+    folder.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=f".{jar.filename}.")
     with os.fdopen(handle, "wb") as file:
         file.write(content)
     Path(partial).replace(folder / jar.filename)
 
 
-def _download(url: str) -> bytes:
-    failure: Exception | None = None
-    for _ in range(TRIES):
-        try:
-            with urllib.request.urlopen(url, timeout=READ_SECONDS) as answer:  # noqa: S310 - the operator names the repository
-                return bytes(answer.read())
-        except urllib.error.HTTPError as error:
-            raise JarsUnavailableError(f"{url} answered {error.code} {error.reason}. {INSTEAD}") from error
-        except (OSError, ValueError) as error:
-            failure = error
-    raise JarsUnavailableError(f"{url} cannot be reached: {failure}. {INSTEAD}") from failure
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _jar(sha256: str, group: str, artifact: str, version: str) -> Jar:
+    return Jar(group, artifact, version, sha256)
