@@ -1,0 +1,140 @@
+"""The canonical assets: recomputed from their quotes, written when something changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from libs.domain.assets import Asset
+from libs.domain.identity import Listing
+from libs.postgres.pool import Connection
+
+UPSERT_CHANGED = """
+    INSERT INTO assets AS held (
+        asset_uid, version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
+        listings_total, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
+        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, changed_by)
+    SELECT asset_uid, nextval('asset_versions'), symbol, name, market_cap_rank, anchor_source, anchor_source_id, source,
+        source_id, agreeing::jsonb, listings_total, price_usd::numeric, market_cap_usd::numeric, volume_24h_usd::numeric,
+        percent_change_1h::numeric, percent_change_24h::numeric, percent_change_7d::numeric, circulating_supply::numeric,
+        total_supply::numeric, max_supply::numeric, price_spread_percent::numeric, source_updated_at, fetched_at, tick_id,
+        changed_by
+    FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
+        $19::text[], $20::text[], $21::timestamptz[], $22::timestamptz[], $23::uuid[], $24::uuid[]
+    ) AS incoming (
+        asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing, listings_total,
+        price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
+        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, changed_by)
+    ON CONFLICT (asset_uid) DO UPDATE SET (
+        version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing, listings_total,
+        price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
+        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, changed_by,
+        updated_at
+    ) = (
+        excluded.version, excluded.symbol, excluded.name, excluded.market_cap_rank, excluded.anchor_source,
+        excluded.anchor_source_id, excluded.source, excluded.source_id, excluded.agreeing, excluded.listings_total,
+        excluded.price_usd, excluded.market_cap_usd, excluded.volume_24h_usd, excluded.percent_change_1h,
+        excluded.percent_change_24h, excluded.percent_change_7d, excluded.circulating_supply, excluded.total_supply,
+        excluded.max_supply, excluded.price_spread_percent, excluded.source_updated_at, excluded.fetched_at, excluded.tick_id,
+        excluded.changed_by, clock_timestamp())
+    WHERE (held.tick_id, held.symbol, held.name, held.market_cap_rank, held.anchor_source, held.anchor_source_id,
+        held.source, held.source_id, held.agreeing, held.listings_total, held.price_spread_percent, held.fetched_at,
+        held.source_updated_at)
+        IS DISTINCT FROM (excluded.tick_id, excluded.symbol, excluded.name, excluded.market_cap_rank, excluded.anchor_source,
+        excluded.anchor_source_id, excluded.source, excluded.source_id, excluded.agreeing, excluded.listings_total,
+        excluded.price_spread_percent, excluded.fetched_at, excluded.source_updated_at)
+    RETURNING asset_uid, version"""
+
+DELETE_EMPTY = "DELETE FROM assets WHERE asset_uid = ANY($1::text[]) RETURNING asset_uid"
+
+REMEMBER_GONE = """
+    INSERT INTO assets_gone (asset_uid, deleted_by) SELECT * FROM unnest($1::text[], $2::uuid[])
+    ON CONFLICT (asset_uid) DO UPDATE SET (deleted_by, deleted_at) = (excluded.deleted_by, clock_timestamp())"""
+
+FORGET_GONE = "DELETE FROM assets_gone WHERE asset_uid = ANY($1::text[])"
+
+LOAD_CHANGED_BY = """
+    SELECT asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
+        listings_total, price_usd::text, market_cap_usd::text, volume_24h_usd::text, percent_change_1h::text,
+        percent_change_24h::text, percent_change_7d::text, circulating_supply::text, total_supply::text, max_supply::text,
+        price_spread_percent::text, source_updated_at, fetched_at, tick_id, version
+    FROM assets WHERE changed_by = ANY($1::uuid[])"""
+
+LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by = ANY($1::uuid[])"
+
+
+NUMBERS: Final = (
+    "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_1h", "percent_change_24h", "percent_change_7d",
+    "circulating_supply", "total_supply", "max_supply", "price_spread_percent",
+)  # fmt: skip
+"""An asset's numbers, in the order of the columns; they cross the wire as text, as those of a quote do."""
+
+
+class Changed(NamedTuple):
+    """An asset as it stands now, to be published."""
+
+    asset: Asset
+    version: int
+
+
+async def upsert_changed(connection: Connection, assets: Sequence[Asset], changed_by: Mapping[str, UUID]) -> list[Changed]:
+    """Write the assets that differ from what is held, in key order; return them with their new versions.
+
+    An asset's numbers are those of its tick, so comparing the tick_id compares them. `changed_by` tells the tick whose
+    arrival changed an asset_uid.
+    """
+    if not assets:
+        return []
+    ordered = sorted(assets, key=lambda asset: asset.asset_uid)
+    rows = await connection.fetch(UPSERT_CHANGED, *zip(*[_columns(a, changed_by[a.asset_uid]) for a in ordered], strict=True))
+    versions: dict[str, int] = dict(map(tuple, rows))
+    if versions:
+        await connection.execute(FORGET_GONE, list(versions))
+    return [Changed(asset, versions[asset.asset_uid]) for asset in ordered if asset.asset_uid in versions]
+
+
+async def delete_empty(connection: Connection, asset_uids: Iterable[str], changed_by: Mapping[str, UUID]) -> list[str]:
+    """Delete the assets that have no quote left, and remember the tombstones that are owed; return what was there."""
+    candidates = sorted(asset_uids)
+    if not candidates:
+        return []
+    gone = [row[0] for row in await connection.fetch(DELETE_EMPTY, candidates)]
+    await connection.execute(REMEMBER_GONE, gone, [changed_by[asset_uid] for asset_uid in gone])
+    return gone
+
+
+async def load_changed_by(connection: Connection, tick_ids: Sequence[UUID]) -> tuple[list[Changed], list[str]]:
+    """Return the assets whose present version, and the tombstones whose deletion, these ticks caused.
+
+    For ticks that come again: whoever applied them may have died before it published.
+    """
+    rows = await connection.fetch(LOAD_CHANGED_BY, tick_ids)
+    gone = await connection.fetch(LOAD_GONE_BY, tick_ids)
+    return [_changed_of(row) for row in rows], [row[0] for row in gone]
+
+
+def _columns(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
+    agreeing = msgspec.json.encode([{"source": one.source, "source_id": one.source_id} for one in asset.agreeing]).decode()
+    numbers = [_text(getattr(asset, name)) for name in NUMBERS]
+    return (
+        asset.asset_uid, asset.symbol, asset.name, asset.market_cap_rank, *asset.anchor, *asset.taken, agreeing,
+        asset.listings_total, *numbers, asset.source_updated_at, asset.fetched_at, asset.tick_id, changed_by,
+    )  # fmt: skip
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _changed_of(row: asyncpg.Record) -> Changed:
+    fields = dict(row) | {name: None if row[name] is None else Decimal(row[name]) for name in NUMBERS}
+    version = fields.pop("version")
+    fields["anchor"] = Listing(fields.pop("anchor_source"), fields.pop("anchor_source_id"))
+    fields["taken"] = Listing(fields.pop("source"), fields.pop("source_id"))
+    fields["agreeing"] = tuple(Listing(**one) for one in msgspec.json.decode(fields["agreeing"]))
+    return Changed(Asset(**fields), version)

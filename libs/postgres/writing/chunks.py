@@ -1,0 +1,147 @@
+"""A chunk of one raw topic's partition, applied in one transaction that may be repeated without a trace."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import UUID
+
+from libs.domain.assets import Asset, asset_of
+from libs.domain.quotes import Quote, freshness, newest_of_each_listing
+from libs.postgres.pool import Connection, Pool
+from libs.postgres.writing import assets, quotes, raw_ticks, run_progress
+from libs.postgres.writing.ticks import Counted, SetAside, Tick
+
+LOCK: Final = "SELECT pg_advisory_xact_lock($1, $2)"
+LOCK_SPACE: Final = 0x6B61
+"""Ours among the advisory locks of the database."""
+NEW_LISTINGS: Final = 2**31 - 1
+"""Taken after the partitions by whoever brings a listing for the first time: two that bring the same one take turns."""
+
+Entry = Tick | SetAside
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a source's chunks go. `partition_of` tells the partition of an asset_uid, which is what writers lock."""
+
+    source: str
+    raw_table: str
+    priorities: Mapping[str, int]
+    partition_of: Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a chunk changed and what is to be published for it, things left over by a writer that died among them."""
+
+    counted: Counted
+    changed: Sequence[assets.Changed] = ()
+    gone: Sequence[str] = ()
+
+
+class _MoreLocksError(Exception):
+    """A listing of the chunk is held under a uid of a partition that is not locked; begin again with that one too."""
+
+    def __init__(self, partitions: set[int]) -> None:
+        super().__init__(partitions)
+        self.partitions = partitions
+
+
+async def write_chunk(pool: Pool, destination: Destination, partition: int, entries: Sequence[Entry]) -> Written:
+    """Apply the entries of one partition, in order of offset, in one transaction; all of them or nothing.
+
+    Safe to repeat, and to run at the same time as another worker's: older data never overwrites newer, and a record
+    counts once for its run.
+    """
+    locked = {destination.partition_of(uid) for uid in {entry.quote.asset_uid for entry in entries if isinstance(entry, Tick)}}
+    while True:
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                return await _apply(connection, destination, partition, entries, locked)
+        except _MoreLocksError as more:
+            locked |= more.partitions
+
+
+async def _apply(
+    connection: Connection, destination: Destination, partition: int, entries: Sequence[Entry], locked: set[int]
+) -> Written:
+    ticks = [entry for entry in entries if isinstance(entry, Tick)]
+    if not ticks:
+        await run_progress.count(connection, partition, list(_outcomes(entries, set())))
+        return Written(Counted(0, 0, len(entries)))
+    newest = [quote for _, quote in sorted(newest_of_each_listing(tick.quote for tick in ticks).items())]
+    left = await _lock(connection, destination, newest, locked)
+    stored = await raw_ticks.insert_new(connection, destination.raw_table, ticks)
+    moved_ids = await quotes.upsert_newest(connection, newest)
+    moved = [quote for quote in newest if quote.source_id in moved_ids]
+    outcomes = list(_outcomes(entries, set(stored)))
+    await run_progress.count(connection, partition, outcomes)
+    written = await _recompute(connection, destination, moved, left)
+    again = [tick.quote.tick_id for tick in ticks if tick.quote.tick_id not in stored]
+    counted = Counted(len(stored), len(ticks) - len(stored), len(entries) - len(ticks))
+    return await _with_unpublished(connection, replace(written, counted=counted), again)
+
+
+async def _lock(connection: Connection, destination: Destination, newest: Sequence[Quote], locked: set[int]) -> dict[str, str]:
+    """Lock what the quotes touch; return the asset_uid that each listing with a changed symbol leaves."""
+    for number in sorted(locked):
+        await connection.execute(LOCK, LOCK_SPACE, number)
+    strays = await quotes.find_strays(connection, destination.source, newest)
+    if any(stray.held_under is None for stray in strays):
+        await connection.execute(LOCK, LOCK_SPACE, NEW_LISTINGS)
+        strays = await quotes.find_strays(connection, destination.source, newest)
+    left = {stray.source_id: stray.held_under for stray in strays if stray.held_under is not None}
+    missing = {destination.partition_of(asset_uid) for asset_uid in left.values()} - locked
+    if missing:
+        raise _MoreLocksError(missing)
+    return left
+
+
+async def _recompute(
+    connection: Connection, destination: Destination, moved: Sequence[Quote], left: Mapping[str, str]
+) -> Written:
+    """Recompute the assets whose quotes moved; a uid that a listing left is one of them."""
+    if not moved:
+        return Written(Counted(0, 0, 0))
+    changed_by: dict[str, UUID] = {}
+    by_uid: dict[str, list[Quote]] = {}
+    for quote in sorted(moved, key=freshness):
+        by_uid.setdefault(quote.asset_uid, []).append(quote)
+        changed_by[quote.asset_uid] = quote.tick_id
+        if (old := left.get(quote.source_id)) is not None:
+            by_uid.setdefault(old, [])
+            changed_by.setdefault(old, quote.tick_id)
+    known = [quote.source_id for quote in moved]
+    for quote in await quotes.load_others(connection, list(by_uid), destination.source, known):
+        by_uid[quote.asset_uid].append(quote)
+    computed = {uid: asset_of(held, destination.priorities) for uid, held in by_uid.items()}
+    present = [asset for asset in computed.values() if asset is not None]
+    changed = await assets.upsert_changed(connection, present, changed_by)
+    gone = await assets.delete_empty(connection, _absent(computed), changed_by)
+    return Written(Counted(0, 0, 0), changed, gone)
+
+
+def _absent(computed: Mapping[str, Asset | None]) -> list[str]:
+    return [asset_uid for asset_uid, asset in computed.items() if asset is None]
+
+
+async def _with_unpublished(connection: Connection, written: Written, again: Sequence[UUID]) -> Written:
+    """Add what a writer that died between commit and publication left unpublished: its ticks come again."""
+    if not again:
+        return written
+    changed, gone = await assets.load_changed_by(connection, again)
+    versions = {one.asset.asset_uid: one for one in [*changed, *written.changed]}
+    return replace(written, changed=list(versions.values()), gone=sorted({*gone, *written.gone}))
+
+
+def _outcomes(entries: Iterable[Entry], stored: set[UUID]) -> Iterable[run_progress.Outcome]:
+    """Tell what became of each record whose run is known; of equal ticks in one chunk the first is the one stored."""
+    for entry in entries:
+        if isinstance(entry, SetAside):
+            if entry.run_id is not None:
+                yield run_progress.Outcome(entry.run_id, entry.offset, "dead_lettered")
+        elif entry.quote.tick_id in stored:
+            stored.discard(entry.quote.tick_id)
+            yield run_progress.Outcome(entry.quote.run_id, entry.offset, "stored")
+        else:
+            yield run_progress.Outcome(entry.quote.run_id, entry.offset, "duplicate")

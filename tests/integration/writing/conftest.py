@@ -1,0 +1,88 @@
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.domain.identity import tick_id_of
+from libs.domain.quotes import Quote
+from libs.kafka.partitioning import partition_of
+from libs.postgres.pool import Pool, open_pool
+from libs.postgres.writing.chunks import Destination, Entry
+from libs.postgres.writing.ticks import Tick
+
+START = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+PARTITIONS = 6
+RUN = UUID(int=7)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with open_pool(database_url, application="test", connections=8, statement_seconds=20) as pool:
+        yield pool
+
+
+def place_of(asset_uid: str) -> int:
+    return partition_of(asset_uid.encode(), PARTITIONS)
+
+
+COINGECKO = Destination("coingecko", "raw_coingecko", {"coingecko": 1, "coinpaprika": 2}, place_of)
+COINPAPRIKA = Destination("coinpaprika", "raw_coinpaprika", {"coingecko": 1, "coinpaprika": 2}, place_of)
+
+
+def tick(
+    source_id: str,
+    asset_uid: str,
+    *,
+    source: str = "coingecko",
+    minute: int = 0,
+    price: str = "1.5",
+    rank: int | None = None,
+    offset: int = 0,
+    name: str | None = None,
+    run_id: UUID = RUN,
+    payload: str | None = None,
+) -> Tick:
+    at = START + timedelta(minutes=minute)
+    payload = payload or f'{{"id":"{source_id}","symbol":"{asset_uid}","price":{price},"at":{minute}}}'
+    quote = Quote(
+        source=source,
+        source_id=source_id,
+        asset_uid=asset_uid,
+        symbol=asset_uid.upper(),
+        name=name or source_id,
+        price_usd=Decimal(price),
+        market_cap_usd=Decimal(1000),
+        volume_24h_usd=None,
+        percent_change_1h=None,
+        percent_change_24h=Decimal("-1.25"),
+        percent_change_7d=None,
+        circulating_supply=None,
+        total_supply=None,
+        max_supply=Decimal(9223372036854775807),
+        market_cap_rank=rank,
+        source_updated_at=at,
+        fetched_at=at + timedelta(seconds=5),
+        tick_id=tick_id_of(source, source_id, payload.encode()),
+        run_id=run_id,
+    )
+    return Tick(offset, quote, payload)
+
+
+def numbered(ticks: list[Tick], first: int = 0) -> list[Entry]:
+    return [one._replace(offset=first + place) for place, one in enumerate(ticks)]
+
+
+async def snapshot(pool: Pool) -> dict[str, list[tuple[object, ...]]]:
+    """Every table, without what says only when and in which order it was written."""
+    left_out = {"record_id", "version", "updated_at", "deleted_at", "changed_by"}
+    tables: dict[str, list[tuple[object, ...]]] = {}
+    for table in ("raw_coingecko", "raw_coinpaprika", "quotes", "assets", "etl_run_progress"):
+        rows = await pool.fetch(f"SELECT * FROM {table}")  # noqa: S608 - names from the line above
+        tables[table] = sorted((tuple(value for name, value in row.items() if name not in left_out) for row in rows), key=repr)
+    return tables
+
+
+def unique_run() -> UUID:
+    return uuid4()

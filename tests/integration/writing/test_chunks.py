@@ -1,0 +1,160 @@
+import asyncio
+import random
+from decimal import Decimal
+from itertools import groupby
+
+import asyncpg
+import pytest
+
+from libs.postgres.errors import is_outage, is_refusal
+from libs.postgres.pool import Pool
+from libs.postgres.writing.chunks import Destination, Entry, write_chunk
+from libs.postgres.writing.ticks import Counted, SetAside, Tick
+from tests.integration.writing.conftest import COINGECKO, COINPAPRIKA, RUN, numbered, place_of, snapshot, tick
+
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+async def test_a_chunk_is_stored_and_its_assets_are_to_be_published(pool: Pool) -> None:
+    ticks = [tick("bitcoin", "btc", price="67685.77", rank=1), tick("tiny", "tny", price="3.84e-18")]
+    written = await write_chunk(pool, COINGECKO, 0, numbered(ticks))
+    assert written.counted == Counted(stored=2, duplicate=0, dead_lettered=0)
+    assert [one.asset.asset_uid for one in written.changed] == ["btc", "tny"]
+    assert await pool.fetchval("SELECT price_usd FROM assets WHERE asset_uid = 'tny'") == Decimal("3.84e-18")
+    assert await pool.fetchval("SELECT max_supply FROM quotes WHERE source_id = 'tiny'") == Decimal(9223372036854775807)
+    assert await pool.fetchval("SELECT payload->>'price' FROM raw_coingecko WHERE source_id = 'bitcoin'") == "67685.77"
+
+
+async def test_the_same_chunk_again_changes_nothing_and_is_published_again(pool: Pool) -> None:
+    entries = numbered([tick("bitcoin", "btc"), tick("bitcoin", "btc", minute=1), tick("ether", "eth"), tick("ether", "eth")])
+    first = await write_chunk(pool, COINGECKO, 0, entries)
+    before = await snapshot(pool)
+    again = await write_chunk(pool, COINGECKO, 0, entries)
+    assert await snapshot(pool) == before
+    assert first.counted == Counted(stored=3, duplicate=1, dead_lettered=0)
+    assert again.counted == Counted(stored=0, duplicate=4, dead_lettered=0)
+    assert sorted(again.changed, key=lambda one: one.asset.asset_uid) == sorted(
+        first.changed, key=lambda one: one.asset.asset_uid
+    )
+    assert before["etl_run_progress"] == [(RUN, 0, 3, 3, 1, 0)]
+
+
+async def test_older_data_never_overwrites_newer(pool: Pool) -> None:
+    await write_chunk(pool, COINGECKO, 0, numbered([tick("bitcoin", "btc", minute=5, price="5")]))
+    written = await write_chunk(pool, COINGECKO, 0, numbered([tick("bitcoin", "btc", minute=4, price="4")], first=1))
+    assert written.counted.stored == 1
+    assert list(written.changed) == []
+    assert await pool.fetchval("SELECT price_usd FROM assets") == 5
+
+
+async def test_a_changed_symbol_touches_both_assets(pool: Pool) -> None:
+    await write_chunk(pool, COINGECKO, place_of("old"), numbered([tick("one", "old"), tick("two", "old", rank=3)]))
+    renamed = numbered([tick("one", "new", minute=1)], first=9)
+    written = await write_chunk(pool, COINGECKO, place_of("new"), renamed)
+    assert {one.asset.asset_uid: one.asset.listings_total for one in written.changed} == {"new": 1, "old": 1}
+    assert list(written.gone) == []
+
+
+async def test_an_asset_without_listings_is_deleted_and_its_tombstone_is_published_until_it_was(pool: Pool) -> None:
+    await write_chunk(pool, COINGECKO, place_of("old"), numbered([tick("one", "old")]))
+    renamed = numbered([tick("one", "new", minute=1)], first=9)
+    first = await write_chunk(pool, COINGECKO, place_of("new"), renamed)
+    again = await write_chunk(pool, COINGECKO, place_of("new"), renamed)
+    assert list(first.gone) == list(again.gone) == ["old"]
+    assert [one.asset.asset_uid for one in again.changed] == ["new"]
+    back = await write_chunk(pool, COINGECKO, place_of("old"), numbered([tick("one", "old", minute=2)]))
+    assert (list(back.gone), [one.asset.asset_uid for one in back.changed]) == (["new"], ["old"])
+    third = await write_chunk(pool, COINGECKO, place_of("new"), renamed)
+    assert list(third.gone) == []
+
+
+def story(seed: int) -> list[Tick]:
+    """Ticks of two sources over some minutes, with collisions of symbols and changes of symbols."""
+    chance = random.Random(seed)
+    ticks = []
+    for minute in range(12):
+        for number in range(8):
+            uid = f"u{(number + (minute // 5 if number == 3 else 0)) % 5}"
+            source = chance.choice(["coingecko", "coinpaprika"])
+            ticks.append(
+                tick(
+                    f"id{number}",
+                    uid,
+                    source=source,
+                    minute=minute,
+                    price=str(chance.randrange(1, 50)),
+                    rank=chance.choice([None, 1, 2]),
+                )
+            )
+    return ticks
+
+
+async def apply(pool: Pool, ticks: list[Tick], *, per_chunk: int) -> None:
+    def place(one: Tick) -> tuple[str, int]:
+        return one.quote.source, place_of(one.quote.asset_uid)
+
+    offsets: dict[tuple[str, int], int] = {}
+    for start in range(0, len(ticks), per_chunk):
+        for (source, partition), part in groupby(sorted(ticks[start : start + per_chunk], key=place), key=place):
+            held = list(part)
+            first = offsets.setdefault((source, partition), 0)
+            offsets[source, partition] += len(held)
+            destination: Destination = COINGECKO if source == "coingecko" else COINPAPRIKA
+            await write_chunk(pool, destination, partition, numbered(held, first))
+
+
+async def test_any_order_of_arrival_gives_the_same_tables(pool: Pool) -> None:
+    results = []
+    for shuffle in range(4):
+        await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+        ticks = story(seed=1)
+        random.Random(shuffle).shuffle(ticks)
+        await apply(pool, ticks, per_chunk=7 + shuffle)
+        results.append(await snapshot(pool))
+    assert all(result == results[0] for result in results)
+    assert len(results[0]["assets"]) == 4, "u3 lost its only listing"
+
+
+async def test_two_writers_at_the_same_time_neither_deadlock_nor_disagree(pool: Pool) -> None:
+    await apply(pool, story(seed=2), per_chunk=9)
+    alone = await snapshot(pool)
+    await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+    halves = story(seed=2), story(seed=2)
+    for seed, half in enumerate(halves):
+        random.Random(seed).shuffle(half)
+    async with asyncio.TaskGroup() as both:
+        for half in halves:
+            both.create_task(apply(pool, half, per_chunk=5))
+    together = await snapshot(pool)
+    assert together["quotes"] == alone["quotes"]
+    assert together["assets"] == alone["assets"]
+
+
+async def test_a_refused_value_is_told_from_an_outage(pool: Pool) -> None:
+    with pytest.raises(asyncpg.PostgresError) as nul:
+        await write_chunk(pool, COINGECKO, 0, numbered([tick("nul", "nul", payload='{"name":"\\u0000"}')]))
+    with pytest.raises(LOST) as huge:
+        await write_chunk(pool, COINGECKO, 0, numbered([tick("huge", "huge", price="1e140000")]))
+    for refused in (nul, huge):
+        assert is_refusal(refused.value)
+        assert not is_outage(refused.value)
+
+
+async def test_records_set_aside_count_for_their_run_once(pool: Pool) -> None:
+    entries: list[Entry] = [SetAside(3, RUN), SetAside(4, None), *numbered([tick("one", "one")], first=5)]
+    for _ in range(2):
+        written = await write_chunk(pool, COINGECKO, 2, entries)
+        assert written.counted.dead_lettered == 2
+    rows = await pool.fetch("SELECT * FROM etl_run_progress")
+    assert [tuple(row.values()) for row in rows] == [(RUN, 2, 5, 1, 0, 1)]
+
+
+async def test_a_terminated_connection_is_an_outage(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        await pool.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+        with pytest.raises(LOST) as ended:
+            await connection.execute("SELECT 1")
+        with pytest.raises(LOST) as afterwards:
+            await connection.execute("SELECT 1")
+    assert is_outage(ended.value)
+    assert is_outage(afterwards.value)
