@@ -5,6 +5,7 @@ from these; the README's table and .env.example are checked against them.
 """
 
 import sys
+from datetime import timedelta
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -55,12 +56,27 @@ class PostgresSettings(Settings):
     )
 
 
+class ScheduleSettings(Settings):
+    """When a producer polls of its own accord."""
+
+    etl_enabled: bool = Field(True, description="Whether producers poll on a schedule; runs that are asked for work either way")
+    etl_interval_seconds: int = Field(300, description="Seconds from one scheduled run of a source to the next", ge=5, le=86_400)
+
+    @property
+    def schedule(self) -> timedelta | None:
+        """The period; None when nothing is scheduled."""
+        return timedelta(seconds=self.etl_interval_seconds) if self.etl_enabled else None
+
+
 class SandboxSettings(Settings):
     """Whether the data are made up."""
 
-    sandbox: bool = Field(
-        False, alias="KASPARRO_SANDBOX_DATA", description="Set by `kasparro up` when the producers read the sandbox"
-    )
+    kasparro_sandbox_data: bool = Field(False, description="Set by `kasparro up` when the producers read the sandbox")
+
+    @property
+    def sandbox(self) -> bool:
+        """Not a field: its variable would be SANDBOX, which says to `kasparro up` when to use the sandbox."""
+        return self.kasparro_sandbox_data
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
