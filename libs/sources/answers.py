@@ -64,7 +64,7 @@ def _split_leniently(text: bytes, strict: Exception) -> list[bytes]:
 
 
 def _spans(text: str) -> Iterator[str]:
-    scanner = json.JSONDecoder()
+    scanner = json.JSONDecoder(parse_int=str, parse_float=str)  # an int of 5,000 digits is one that Python refuses to make
     start = _past_space(text, 1)
     while True:
         _, end = scanner.raw_decode(text, start)
