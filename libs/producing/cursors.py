@@ -1,0 +1,91 @@
+"""What all replicas of a source have committed to etl.cursors, kept in memory by following it."""
+
+import asyncio
+
+import structlog
+from pydantic import ValidationError
+
+from libs.contracts.cursors import CURSOR, Cursor, PollCursor, QuotaUsage, ScheduleMark, cursor_key, unpack_tick_ids
+from libs.kafka.errors import KafkaUnreachableError
+from libs.kafka.records import Record
+from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+
+log = structlog.get_logger(__name__)
+
+CATCH_UP_SECONDS = 30.0
+"""Longer than the open transaction of a replica that died can hold us back."""
+
+
+class CursorView:
+    """The newest cursors of one source. True as of `position`; `changes` counts what it has applied."""
+
+    def __init__(self, tail: Tail, probe: EndProbe, source: str) -> None:
+        self._tail = tail
+        self._probe = probe
+        self._source = source
+        self._moved = asyncio.Condition()
+        self.position = 0
+        self.changes = 0
+        self.tick_ids: dict[str, frozenset[bytes]] = {}
+        self.usages: dict[int, QuotaUsage] = {}
+        self.scheduled: ScheduleMark | None = None
+
+    async def follow(self) -> None:
+        """Keep reading, for ever; one task of the process does."""
+        while True:
+            for record in await self._tail.read():
+                self._apply(record)
+            async with self._moved:
+                self.position = max(self.position, self._tail.positions.get(0, 0))
+                self._moved.notify_all()
+
+    async def catch_up(self) -> None:
+        """Return once everything that was sent before this call, and committed, has been applied.
+
+        Raises KafkaUnreachableError.
+        """
+        ends = await self._probe.ends(self._tail.topic)
+        await self.reach(ends[0])
+
+    async def reach(self, offset: int) -> None:
+        """Return once everything before an offset has been applied. Raises KafkaUnreachableError."""
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS), self._moved:
+                await self._moved.wait_for(lambda: self.position >= offset)
+        except TimeoutError as error:
+            raise KafkaUnreachableError(f"{self._tail.topic} could not be read up to {offset}") from error
+
+    def published(self) -> frozenset[bytes]:
+        """Return the tick_ids of the last answer of every shard: rows move between a provider's pages."""
+        return frozenset().union(*self.tick_ids.values())
+
+    def _apply(self, record: TopicRecord) -> None:
+        source, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
+        if source != self._source:
+            return
+        self.changes += 1
+        if record.value is None:
+            self.tick_ids.pop(name, None)
+            return
+        try:
+            cursor = CURSOR.validate_json(record.value)
+        except ValidationError as error:
+            log.warning("cursor_not_understood", offset=record.offset, error=str(error))
+            return
+        match cursor:
+            case PollCursor():
+                self.tick_ids[cursor.shard] = unpack_tick_ids(cursor.tick_ids)
+            case QuotaUsage():
+                self.usages[cursor.command_partition] = cursor
+            case ScheduleMark():
+                self.scheduled = cursor
+
+
+def cursor_record(topic: str, cursor: Cursor) -> Record:
+    """Return the record that makes a cursor the newest of its key."""
+    return Record(topic, cursor_key(cursor).encode(), cursor.model_dump_json().encode())
+
+
+def forgotten(topic: str, source: str, shard: str) -> Record:
+    """Return the tombstone of a shard that the source no longer has."""
+    return Record(topic, f"{source}/{shard}".encode(), None)

@@ -1,0 +1,15 @@
+"""Commands and run events as records."""
+
+from libs.contracts.commands import PollCommand
+from libs.contracts.run_events import RunEvent
+from libs.kafka.records import Record
+
+
+def command_record(topic: str, command: PollCommand) -> Record:
+    """Return the record of a command; the shard is the key, so one shard's polls come one after another."""
+    return Record(topic, command.shard.encode(), command.model_dump_json().encode())
+
+
+def event_record(topic: str, event: RunEvent) -> Record:
+    """Return the record of an event; the run is the key, so what happened to it stays in order."""
+    return Record(topic, str(event.run_id).encode(), event.model_dump_json().encode())

@@ -1,0 +1,165 @@
+"""What a producer does with a command: plan a run, or poll one shard of it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from pydantic import ValidationError
+
+from libs.contracts.commands import WHOLE_SOURCE, PollCommand
+from libs.contracts.dead_letters import Origin, dead_letter_headers
+from libs.contracts.run_events import RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
+from libs.domain.rejections import Reason, Rejection
+from libs.kafka.records import Position, Record
+from libs.kafka.tailing import TopicRecord
+from libs.process.clock import Clock
+from libs.producing.cursors import CursorView, forgotten
+from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
+from libs.producing.messages import command_record, event_record
+from libs.producing.publication import STAGE, News, ReadAnswer, read_answer
+from libs.producing.quota import KeyQuota
+from libs.producing.topics import ProducerTopics
+from libs.producing.writing import PartitionWriter, Writing
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Poller:
+    """Carries out the commands of one partition, each in one transaction with its offset."""
+
+    fetcher: Fetcher
+    topics: ProducerTopics
+    writer: PartitionWriter
+    view: CursorView
+    quota: KeyQuota
+    clock: Clock
+
+    async def carry_out(self, record: TopicRecord) -> None:
+        """Carry out a command; when this returns, its offset has been committed."""
+        command = _command_in(record, self.fetcher.source.name)
+        if isinstance(command, Rejection):
+            await self._set_aside(record, command)
+        elif command.shard == WHOLE_SOURCE:
+            await self._plan(command, record)
+        else:
+            await self._poll(command, record)
+
+    async def _plan(self, command: PollCommand, record: TopicRecord) -> None:
+        log_run = log.bind(source=command.source, run_id=str(command.run_id), trigger=command.trigger.value)
+        shards: Sequence[str] | NothingToDo
+        try:
+            shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
+        except FetchFailedError as error:
+            log_run.warning("run_not_planned", error=str(error))
+            await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
+            return
+        if isinstance(shards, NothingToDo):
+            log_run.info("run_skipped", reason=shards.reason)
+            await self._tell(record, self._skipped(command, shards.reason))
+            return
+        planned = list(dict.fromkeys(shards))
+
+        def compose() -> Writing:
+            gone = [shard for shard in self.view.tick_ids if shard not in planned]
+            tombstones = [forgotten(self.topics.cursors.name, command.source, shard) for shard in gone]
+            commands = [
+                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard})) for shard in planned
+            ]
+            return Writing(records=[*tombstones, self._event(self._started(command, planned)), *commands])
+
+        await self.writer.write(compose, command=record)
+        log_run.info("run_planned", shards=len(planned))
+
+    async def _poll(self, command: PollCommand, record: TopicRecord) -> None:
+        log_shard = log.bind(source=command.source, run_id=str(command.run_id), shard=command.shard)
+        begun = self.clock.monotonic()
+        try:
+            answer = await self._fetched(command)
+        except FetchFailedError as error:
+            log_shard.warning("shard_failed", error=str(error))
+            await self._tell(record, self._failed(command, str(error)))
+            return
+        # In a thread: a long answer must not hold up the heartbeats.
+        read = await asyncio.to_thread(read_answer, self.fetcher.source, self.topics, command.run_id, command.shard, answer)
+        composed: list[News] = []
+
+        def compose() -> Writing:
+            composed.append(read.news(self.view.published()))
+            return self._publication(command, read, composed[-1])
+
+        if await self.writer.write(compose, command=record):
+            duration_ms = round(1000 * (self.clock.monotonic() - begun))
+            log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+
+    async def _fetched(self, command: PollCommand) -> Answer:
+        if self._is_expired(command):
+            raise FetchFailedError(_expired(command))
+        answer = await self.fetcher.fetch(command.shard, self.quota.permit(command.expires_at))
+        if len(answer.rows) > MOST_ROWS:
+            raise FetchFailedError(f"the answer has {len(answer.rows)} rows, at most {MOST_ROWS}: divide it")
+        return answer
+
+    def _publication(self, command: PollCommand, read: ReadAnswer, news: News) -> Writing:
+        def published(positions: Sequence[Position]) -> Sequence[Record]:
+            event = ShardPublished(
+                run_id=command.run_id,
+                source=command.source,
+                at=self._now(),
+                shard=command.shard,
+                counts=news.counts,
+                last_offsets=news.last_offsets(positions),
+            )
+            return [self._event(event)]
+
+        return Writing(claim=read.cursor(), records=[*news.ticks, *news.dead_letters], then=published)
+
+    async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
+        """A command that nobody can carry out: somebody else's bytes in our topic."""
+        origin = Origin(record.topic, record.partition, record.offset)
+        source = self.fetcher.source.name
+        headers = dead_letter_headers(rejection, origin, stage=STAGE, source=source, run_id=None, original=record.headers)
+        dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
+        log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
+        await self.writer.write(lambda: Writing(records=[dead_letter]), command=record)
+
+    async def _tell(self, record: TopicRecord, *events: RunEvent) -> None:
+        await self.writer.write(lambda: Writing(records=[self._event(event) for event in events]), command=record)
+
+    def _event(self, event: RunEvent) -> Record:
+        return event_record(self.topics.run_events.name, event)
+
+    def _started(self, command: PollCommand, shards: Sequence[str]) -> RunStarted:
+        return RunStarted(
+            run_id=command.run_id, source=command.source, at=self._now(), trigger=command.trigger, shards=tuple(shards)
+        )
+
+    def _failed(self, command: PollCommand, error: str) -> ShardFailed:
+        return ShardFailed(run_id=command.run_id, source=command.source, at=self._now(), shard=command.shard, error=error)
+
+    def _skipped(self, command: PollCommand, reason: str) -> RunSkipped:
+        return RunSkipped(run_id=command.run_id, source=command.source, at=self._now(), trigger=command.trigger, reason=reason)
+
+    def _is_expired(self, command: PollCommand) -> bool:
+        return self._now() >= command.expires_at
+
+    def _now(self) -> datetime:
+        return self.clock.utc()
+
+
+def _command_in(record: TopicRecord, source: str) -> PollCommand | Rejection:
+    if record.value is None:
+        return Rejection(Reason.WRONG_SHAPE, "a command without a value")
+    try:
+        command = PollCommand.model_validate_json(record.value)
+    except ValidationError as error:
+        return Rejection(Reason.UNDECODABLE, f"not a PollCommand: {error.errors(include_url=False)[0]['msg']}")
+    if command.source != source:
+        return Rejection(Reason.IDENTITY_MISMATCH, f"a command for {command.source} among those for {source}")
+    return command
+
+
+def _expired(command: PollCommand) -> str:
+    return f"expired: asked for at {command.requested_at:%Y-%m-%d %H:%M:%S} UTC, and no use after {command.expires_at:%H:%M:%S}"

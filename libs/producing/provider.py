@@ -1,0 +1,170 @@
+"""One GET of a provider, made to last: admitted by the quota, bounded in time and size, tried again where that can help."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+import aiohttp
+import structlog
+from pydantic import SecretStr
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from libs.process.clock import Clock
+from libs.producing.fetching import FetchFailedError, Permit
+from libs.sources.answers import AnswerError, rows_in
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT = aiohttp.ClientTimeout(total=45, connect=10)
+TRIES = 4
+LONGEST_BACKOFF_SECONDS = 15.0
+RETRY_AFTER_FLOOR = timedelta(seconds=1)
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes, unpacked. CoinPaprika's full answer has 4 MB."""
+CHUNK_BYTES = 65_536
+
+Parsed = TypeVar("Parsed")
+
+
+class _TransientError(Exception):
+    """Worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider's address and how we show ourselves; the names of the variables are for messages."""
+
+    name: str
+    base_url: str
+    base_url_variable: str
+    key_variable: str
+    session: aiohttp.ClientSession
+    clock: Clock
+    key_headers: Mapping[str, SecretStr] = field(default_factory=dict)
+
+    async def get(self, path: str, query: Mapping[str, str], permit: Permit, parse: Callable[[bytes], Parsed]) -> Parsed:
+        """Return the parsed answer. Each try is admitted, and so counted, by the permit. Raises FetchFailedError."""
+        tries = AsyncRetrying(
+            sleep=self.clock.sleep,
+            stop=stop_after_attempt(TRIES),
+            wait=wait_random_exponential(multiplier=1, max=LONGEST_BACKOFF_SECONDS),
+            retry=retry_if_exception_type(_TransientError),
+            reraise=True,
+        )
+        try:
+            async for attempt in tries:
+                with attempt:
+                    await permit.admit()
+                    return self._parsed(await self._once(path, query, permit), parse)
+        except _TransientError as error:
+            raise FetchFailedError(f"{error} ({TRIES} tries); the next run asks again") from error
+        raise AssertionError("tenacity tries at least once")
+
+    async def _once(self, path: str, query: Mapping[str, str], permit: Permit) -> bytes:
+        headers = {name: secret.get_secret_value() for name, secret in self.key_headers.items()}
+        url = self.base_url.rstrip("/") + path
+        try:
+            # A redirect would carry the key to whatever host it names.
+            async with self.session.get(url, params=query, headers=headers, allow_redirects=False) as response:
+                body = await self._body(response)
+                if response.status != HTTPStatus.OK:
+                    await self._refused(response, body, permit)
+                return body
+        except TimeoutError as error:
+            raise _TransientError(f"{self.name} did not answer within {TIMEOUT.total:g} s") from error
+        except aiohttp.ClientPayloadError as error:
+            raise _TransientError(f"{self.name}'s answer broke off before its end: {error}") from error
+        except aiohttp.ClientError as error:
+            raise _TransientError(f"{self.name} could not be reached at {url}: {str(error) or type(error).__name__}") from error
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise FetchFailedError(
+                    f"{self.name}'s answer is larger than {LARGEST_ANSWER // 2**20} MiB, which no list of its kind is"
+                )
+        return bytes(body)
+
+    async def _refused(self, response: aiohttp.ClientResponse, body: bytes, permit: Permit) -> None:
+        wait = retry_after(response.headers, self.clock.utc())
+        if wait is not None:
+            log.warning("retry_after_received", provider=self.name, status=response.status, seconds=wait.total_seconds())
+            await permit.hold_until(self.clock.utc() + wait)
+        said = f"{self.name} answered {response.status} {response.reason}: {_words(body)}"
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _TransientError(said)
+        raise FetchFailedError(f"{said}; {self._advice(response.status)}")
+
+    def _advice(self, status: int) -> str:
+        match status:
+            case HTTPStatus.UNAUTHORIZED:
+                return f"it does not accept the API key: check {self.key_variable}"
+            case HTTPStatus.PAYMENT_REQUIRED:
+                return (
+                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self.key_variable}"
+                )
+            case HTTPStatus.FORBIDDEN:
+                return f"it refuses this key or this address: check {self.key_variable}"
+            case HTTPStatus.NOT_FOUND:
+                return f"it has nothing there: check {self.base_url_variable} ({self.base_url})"
+            case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+                return f"redirects are not followed, so that the key stays here: check {self.base_url_variable} ({self.base_url})"
+            case _:
+                return "it will not take this request"
+
+    def _parsed(self, body: bytes, parse: Callable[[bytes], Parsed]) -> Parsed:
+        try:
+            return parse(body)
+        except AnswerError as error:
+            said = f"{self.name} answered 200, but {error}"
+            if "truncated" in str(error):
+                raise _TransientError(said) from error
+            raise FetchFailedError(f"{said}; nothing of it was used") from error
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """Return what Retry-After asks for, in seconds or as a date, never below the floor; None when it is absent or unreadable.
+
+    A date is read against the provider's own clock where it tells it.
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if not asked:
+        return None
+    if asked.isascii() and asked.isdigit():
+        return max(RETRY_AFTER_FLOOR, timedelta(seconds=min(int(asked), timedelta(days=365).total_seconds())))
+    until = _http_date(asked)
+    return None if until is None else max(RETRY_AFTER_FLOOR, until - (_http_date(headers.get("Date", "")) or now))
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        time = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _words(body: bytes) -> str:
+    """What an answer that is no list says, for a person: an error page and an error object told as what they are."""
+    try:
+        rows_in(body)
+    except AnswerError as error:
+        return str(error)
+    return "with a list of rows"
+
+
+@asynccontextmanager
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """Open the one HTTP session of a producer: no cookies, gzip, bounded waits."""
+    async with aiohttp.ClientSession(
+        timeout=TIMEOUT,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "kasparro", "Accept": "application/json"},
+    ) as session:
+        yield session

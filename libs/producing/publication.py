@@ -1,0 +1,124 @@
+"""From a shard's answer to records: what is unchanged is dropped, what names no listing is set aside, the rest is published."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from libs.contracts.cursors import PollCursor, pack_tick_ids
+from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
+from libs.contracts.raw_tick import RawTickFrame, encode_raw_tick
+from libs.contracts.run_events import ShardCounts
+from libs.domain.identity import tick_id_of
+from libs.domain.rejections import Rejection
+from libs.kafka.records import Position, Record
+from libs.producing.fetching import Answer, Row
+from libs.producing.topics import ProducerTopics
+from libs.sources.source import RowIdentity, Source
+
+STAGE = "producer"
+
+
+class _Read(NamedTuple):
+    """A row, what it is, and the id of its content; a bad row has one too, so that it is set aside once and not at each poll."""
+
+    tick_id: UUID
+    row: Row
+    identity: RowIdentity | Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """An answer whose rows have been read once, ready to be compared with what is published."""
+
+    source: Source
+    topics: ProducerTopics
+    run_id: UUID
+    shard: str
+    fetched_at: datetime
+    rows: Sequence[_Read]
+
+    def cursor(self) -> PollCursor:
+        """Return what the shard must remember."""
+        packed = pack_tick_ids(read.tick_id for read in self.rows)
+        return PollCursor(
+            source=self.source.name, shard=self.shard, run_id=self.run_id, polled_at=self.fetched_at, tick_ids=packed
+        )
+
+    def news(self, published: AbstractSet[bytes]) -> "News":
+        """Return the records of what is not published yet; a repeat within the answer counts as unchanged."""
+        seen: set[bytes] = set()
+        ticks: list[Record] = []
+        dead_letters: list[Record] = []
+        for read in self.rows:
+            tick_id = read.tick_id.bytes
+            if tick_id in published or tick_id in seen:
+                continue
+            seen.add(tick_id)
+            if isinstance(read.identity, Rejection):
+                dead_letters.append(self._dead_letter(read.row, read.identity))
+            else:
+                ticks.append(self._tick(read, read.identity))
+        fetched, new = len(self.rows), len(ticks) + len(dead_letters)
+        counts = ShardCounts(fetched=fetched, unchanged=fetched - new, published=len(ticks), dead_lettered=len(dead_letters))
+        return News(ticks, dead_letters, counts)
+
+    def _tick(self, read: _Read, identity: RowIdentity) -> Record:
+        frame = RawTickFrame(
+            read.tick_id,
+            self.source.name,
+            identity.source_id,
+            identity.asset_uid,
+            self.run_id,
+            self.fetched_at,
+            identity.source_updated_at,
+            msgspec.Raw(read.row.payload),
+        )
+        return Record(self.topics.raw.name, identity.asset_uid.encode(), encode_raw_tick(frame), _line_header(read.row))
+
+    def _dead_letter(self, row: Row, rejection: Rejection) -> Record:
+        headers = dead_letter_headers(
+            rejection,
+            Origin(self.topics.raw.name, -1, -1),
+            stage=STAGE,
+            source=self.source.name,
+            run_id=self.run_id,
+            original=_line_header(row),
+        )
+        return Record(self.topics.dead_letters.name, None, row.payload, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an answer adds; the ticks come first in a transaction, so their positions do too."""
+
+    ticks: Sequence[Record]
+    dead_letters: Sequence[Record]
+    counts: ShardCounts
+
+    def last_offsets(self, positions: Sequence[Position]) -> dict[int, int]:
+        """Return, for each partition of the raw topic, where the last tick landed."""
+        last: dict[int, int] = {}
+        for position in positions[: len(self.ticks)]:
+            last[position.partition] = max(position.offset, last.get(position.partition, -1))
+        return last
+
+
+def read_answer(source: Source, topics: ProducerTopics, run_id: UUID, shard: str, answer: Answer) -> ReadAnswer:
+    """Read each row once: what listing it is, or why it is none."""
+    rows = [_read(source, row, answer.updated_at) for row in answer.rows]
+    return ReadAnswer(source, topics, run_id, shard, answer.fetched_at, rows)
+
+
+def _read(source: Source, row: Row, updated_at: datetime) -> _Read:
+    identity = row.rejection or source.identify(row.payload, updated_at)
+    source_id = "" if isinstance(identity, Rejection) else identity.source_id
+    return _Read(tick_id_of(source.name, source_id, row.payload), row, identity)
+
+
+def _line_header(row: Row) -> list[tuple[str, bytes]]:
+    return [(LINE_HEADER, row.position.encode("utf-8", "replace"))] if row.position is not None else []

@@ -1,0 +1,155 @@
+"""The quota of one API key: a budget a minute and a month, counted before each request, kept in etl.cursors.
+
+A grow-only counter with one slot a command partition: each owner writes only its own, the use is the sum, and it survives
+restarts. A request that was counted and then not sent costs one of the budget; one that was sent and not counted cannot be.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import structlog
+
+from libs.contracts.cursors import QuotaUsage
+from libs.process.clock import Clock
+from libs.producing.cursors import CursorView
+from libs.producing.fetching import FetchFailedError
+from libs.producing.writing import PartitionWriter, Writing
+
+log = structlog.get_logger(__name__)
+
+MINUTE = timedelta(minutes=1)
+LONGEST_HOLD = timedelta(days=1)
+"""A provider that asks for more is asked again after this."""
+DAYS_A_MONTH = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Requests that the plan of a key allows; None is no limit."""
+
+    per_minute: int | None = None
+    per_month: int | None = None
+
+
+class MonthSpentError(Exception):
+    """The month's budget is used up."""
+
+
+def wait_before_request(usages: Iterable[QuotaUsage], budget: Budget, now: datetime) -> timedelta:
+    """Return how long to wait before the next request; nothing when it may be sent now. Raises MonthSpentError."""
+    slots = list(usages)
+    spent = sum(slot.month_requests for slot in slots if slot.month == month_of(now))
+    if budget.per_month is not None and spent >= budget.per_month:
+        raise MonthSpentError(f"{spent} of {budget.per_month} requests")
+    waits = [timedelta(0), *(slot.blocked_until - now for slot in slots if slot.blocked_until is not None)]
+    recent = sorted(time for slot in slots for time in _within_a_minute(slot.recent_requests, now))
+    if budget.per_minute is not None and len(recent) >= budget.per_minute:
+        waits.append(recent[len(recent) - budget.per_minute] + MINUTE - now)
+    return max(waits)
+
+
+def counted(usage: QuotaUsage | None, source: str, command_partition: int, now: datetime) -> QuotaUsage:
+    """Return a slot with one request more."""
+    same_month = usage is not None and usage.month == month_of(now)
+    return QuotaUsage(
+        source=source,
+        command_partition=command_partition,
+        month=month_of(now),
+        month_requests=(usage.month_requests if usage is not None and same_month else 0) + 1,
+        recent_requests=(*(_within_a_minute(usage.recent_requests, now) if usage else ()), now),
+        blocked_until=usage.blocked_until if usage and usage.blocked_until and usage.blocked_until > now else None,
+    )
+
+
+def held(usage: QuotaUsage | None, source: str, command_partition: int, until: datetime, now: datetime) -> QuotaUsage:
+    """Return a slot that holds everybody's requests back."""
+    slot = usage or QuotaUsage(
+        source=source, command_partition=command_partition, month=month_of(now), month_requests=0, recent_requests=()
+    )
+    return slot.model_copy(update={"blocked_until": min(until, now + LONGEST_HOLD)})
+
+
+def requests_a_month(requests_a_run: int, interval: timedelta) -> int:
+    """Return what the schedule alone needs in the longest month."""
+    return int(timedelta(days=DAYS_A_MONTH) / interval) * requests_a_run
+
+
+def month_of(now: datetime) -> date:
+    """Return the first day of the month, in UTC, as the providers count."""
+    return now.astimezone(UTC).date().replace(day=1)
+
+
+def _within_a_minute(times: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
+    """A clock that was set back leaves times in the future; they must not hold us for as long as it was wrong."""
+    return tuple(time for time in times if now - MINUTE < time < now + MINUTE)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyQuota:
+    """The quota as the owner of one command partition keeps it."""
+
+    source: str
+    command_partition: int
+    budget: Budget
+    writer: PartitionWriter
+    view: CursorView
+    clock: Clock
+
+    def permit(self, deadline: datetime) -> "QuotaPermit":
+        """Return the permit of one command."""
+        return QuotaPermit(self, deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPermit:
+    """Leave to send the requests of one command; a libs.producing.fetching.Permit."""
+
+    quota: KeyQuota
+    deadline: datetime
+
+    async def admit(self) -> None:
+        """Count one request, waiting for the budget; see Permit."""
+        while (wait := await self._try_to_count()) > timedelta(0):
+            self._check_deadline(wait)
+            log.info("quota_waited_for", source=self.quota.source, seconds=round(wait.total_seconds(), 1))
+            await self.quota.clock.sleep(wait.total_seconds())
+
+    async def hold_until(self, time: datetime) -> None:
+        """Write down the provider's Retry-After; see Permit."""
+        quota = self.quota
+
+        def compose() -> Writing:
+            usage = quota.view.usages.get(quota.command_partition)
+            return Writing(claim=held(usage, quota.source, quota.command_partition, time, quota.clock.utc()))
+
+        await quota.writer.write(compose)
+
+    async def _try_to_count(self) -> timedelta:
+        quota, wait = self.quota, timedelta(0)
+
+        def compose() -> Writing | None:
+            nonlocal wait
+            now = quota.clock.utc()
+            wait = wait_before_request(quota.view.usages.values(), quota.budget, now)
+            if wait > timedelta(0):
+                return None
+            usage = quota.view.usages.get(quota.command_partition)
+            return Writing(claim=counted(usage, quota.source, quota.command_partition, now))
+
+        try:
+            await quota.writer.write(compose)
+        except MonthSpentError as error:
+            raise FetchFailedError(
+                f"the month's quota of the {quota.source} key is used up ({error}): it starts anew on the 1st (UTC); "
+                "poll less often, take a larger plan, or raise the budget in the settings if the plan has more"
+            ) from error
+        return wait
+
+    def _check_deadline(self, wait: timedelta) -> None:
+        until = self.quota.clock.utc() + wait
+        if until > self.deadline:
+            raise FetchFailedError(
+                f"{self.quota.source} may not be asked before {until:%Y-%m-%d %H:%M:%S} UTC (Retry-After, or the budget a minute "
+                f"is used up), and this poll expires at {self.deadline:%H:%M:%S}: the next run asks again"
+            )

@@ -1,0 +1,98 @@
+"""One replica of a source's producer: a member of the group that shares the source's command partitions."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.groups import OwnedPartition, work_in_group
+from libs.kafka.tailing import Start, open_end_probe, open_tail
+from libs.kafka.transactions import TransactionalClient
+from libs.process.clock import Clock
+from libs.producing.cursors import CursorView
+from libs.producing.fetching import Fetcher, FetchFailedError, NothingToDo
+from libs.producing.polling import Poller
+from libs.producing.quota import Budget, KeyQuota, requests_a_month
+from libs.producing.schedule import Schedule, StartUp
+from libs.producing.topics import ProducerTopics
+from libs.producing.writing import PartitionWriter
+
+log = structlog.get_logger(__name__)
+
+SCHEDULING_PARTITION = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What a replica is made of. `interval` is None when no runs are scheduled; asked-for runs are made all the same."""
+
+    fetcher: Fetcher
+    connection: KafkaConnection
+    topics: ProducerTopics
+    budget: Budget
+    interval: timedelta | None
+    clock: Clock
+    start_up: StartUp = field(default_factory=StartUp)
+
+    @property
+    def source(self) -> str:
+        """The source's name."""
+        return self.fetcher.source.name
+
+    async def run(self) -> None:
+        """Produce for ever."""
+        await self._warn_of_the_budget()
+        cursors = self.topics.cursors.name
+        async with (
+            open_tail(self.connection, cursors, start=Start.BEGINNING) as tail,
+            open_end_probe(self.connection) as probe,
+            asyncio.TaskGroup() as tasks,
+        ):
+            view = CursorView(tail, probe, self.source)
+            tasks.create_task(view.follow())
+
+            async def work(owned: OwnedPartition) -> None:
+                await self._work(owned, view)
+
+            group = f"kasparro-producer-{self.source}"
+            await work_in_group(self.connection, group=group, topic=self.topics.commands.name, work=work)
+
+    async def _work(self, owned: OwnedPartition, view: CursorView) -> None:
+        """Carry out the commands of one partition, one after another, until it is taken away."""
+        self.start_up.joined(alone=owned.alone)
+        client = TransactionalClient(self.connection, f"kasparro-{self.source}-{owned.partition}")
+        writer = PartitionWriter(owned, client, view, cursors=self.topics.cursors.name, clock=self.clock)
+        quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock)
+        poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self.interval is not None and owned.partition == SCHEDULING_PARTITION:
+                    schedule = Schedule(self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
+                    tasks.create_task(schedule.keep())
+                while True:
+                    await poller.carry_out(await owned.next_record())
+        finally:
+            await writer.close()
+
+    async def _warn_of_the_budget(self) -> None:
+        """Say at the start, with the numbers, what will otherwise be found out in the middle of the month."""
+        if self.interval is None or self.budget.per_month is None:
+            return
+        try:
+            shards = await self.fetcher.shards()
+        except FetchFailedError:
+            return
+        if isinstance(shards, NothingToDo):
+            return
+        needed = requests_a_month(len(shards), self.interval)
+        if needed > self.budget.per_month:
+            log.warning(
+                "quota_will_not_last_the_month",
+                source=self.source,
+                needed_per_month=needed,
+                allowed_per_month=self.budget.per_month,
+                interval_seconds=self.interval.total_seconds(),
+                lasting_interval_seconds=round(self.interval.total_seconds() * needed / self.budget.per_month) + 1,
+            )

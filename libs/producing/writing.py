@@ -1,0 +1,130 @@
+"""Everything that the owner of a command partition writes, exactly once, through outages, fencing and rebalances.
+
+How: one transactional id a command partition. Whoever opens it has fenced the owner before and settled the transaction it
+left open, so the group's committed offset, read after that, says for certain whether the command in hand has been done.
+The decision what to publish rests on etl.cursors: a transaction sends its own cursor first, and if another replica's came
+in between what it had read and its own, that one is waited for and the decision is made anew. The log's order is the lock.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from libs.contracts.cursors import Cursor
+from libs.kafka.errors import FencedProducerError, KafkaUnreachableError, WedgedProducerError
+from libs.kafka.groups import HEARTBEAT_MS, OwnedPartition
+from libs.kafka.records import Position, Record
+from libs.kafka.tailing import TopicRecord
+from libs.kafka.transactions import Transaction, TransactionalClient
+from libs.process.clock import Clock
+from libs.producing.cursors import CursorView, cursor_record
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 0.25
+LONGEST_RETRY_SECONDS = 10.0
+FENCED_SECONDS = HEARTBEAT_MS / 1000 + 1
+"""After a heartbeat we know whether the partition is still ours; taking the id back sooner would fence its new owner."""
+
+
+def _nothing(_: Sequence[Position]) -> Sequence[Record]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One transaction: the cursor that the decision rests on, the records, and those that tell where these landed."""
+
+    claim: Cursor | None = None
+    records: Sequence[Record] = ()
+    then: Callable[[Sequence[Position]], Sequence[Record]] = field(default=_nothing)
+
+
+class _OvertakenError(Exception):
+    """Another replica committed a cursor that this transaction's decision did not know."""
+
+
+class PartitionWriter:
+    """The writer of one owned command partition."""
+
+    def __init__(
+        self, owned: OwnedPartition, client: TransactionalClient, view: CursorView, *, cursors: str, clock: Clock
+    ) -> None:
+        self._owned = owned
+        self._client = client
+        self._view = view
+        self._cursors = cursors
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._next_command = 0
+        self._away = False
+
+    async def write(self, compose: Callable[[], Writing | None], *, command: TopicRecord | None = None) -> bool:
+        """Commit what `compose` decides on, together with the command's offset; wait outages out.
+
+        `compose` is called with the view caught up, and again after each failure; None writes nothing. Returns False when
+        it wrote nothing, or when another owner has done the command already.
+        """
+        retry_seconds = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                async with self._one_at_a_time:
+                    written = await self._attempt(compose, command)
+            except _OvertakenError:
+                continue
+            except (KafkaUnreachableError, WedgedProducerError) as error:
+                self._tell_away(error)
+                fenced = isinstance(error, FencedProducerError)
+                await self._clock.sleep(FENCED_SECONDS if fenced else retry_seconds * random.uniform(0.5, 1))  # noqa: S311 jitter
+                retry_seconds = min(2 * retry_seconds, LONGEST_RETRY_SECONDS)
+            else:
+                self._tell_back()
+                return written
+
+    async def close(self) -> None:
+        """Close the client; a transaction that is open is aborted."""
+        await self._client.close()
+
+    async def _attempt(self, compose: Callable[[], Writing | None], command: TopicRecord | None) -> bool:
+        if not self._client.is_open:
+            await self._client.open()
+            self._next_command = await self._owned.committed_offset()
+        if command is not None and command.offset < self._next_command:
+            log.info("command_already_done", partition=command.partition, offset=command.offset)
+            return False
+        await self._view.catch_up()
+        decided_at, decided_on = self._view.position, self._view.changes
+        writing = compose()
+        if writing is None:
+            return False
+        async with self._client.transaction() as transaction:
+            if writing.claim is not None:
+                await self._send_claim(transaction, writing.claim, decided_at, decided_on)
+            positions = await transaction.send(writing.records)
+            await transaction.send(writing.then(positions))
+            if command is not None:
+                await transaction.commit_offset(self._owned.group, command.topic, command.partition, command.offset + 1)
+        if command is not None:
+            self._next_command = command.offset + 1
+        return True
+
+    async def _send_claim(self, transaction: Transaction, claim: Cursor, decided_at: int, decided_on: int) -> None:
+        (place,) = await transaction.send([cursor_record(self._cursors, claim)])
+        if place.offset > decided_at:
+            await self._view.reach(place.offset)
+            if self._view.changes != decided_on:
+                raise _OvertakenError
+
+    def _tell_away(self, error: Exception) -> None:
+        event = "producer_replaced" if isinstance(error, WedgedProducerError) else "kafka_unreachable"
+        if not self._away:
+            log.warning(event, partition=self._owned.partition, error=str(error))
+        self._away = True
+
+    def _tell_back(self) -> None:
+        if self._away:
+            log.info("kafka_reachable", partition=self._owned.partition)
+        self._away = False

@@ -1,0 +1,115 @@
+"""What a run publishes, and what it does not."""
+
+import json
+
+from libs.kafka.records import Record
+from libs.sources.coingecko import SOURCE
+from services.producers.coingecko.fetcher import CoinGecko
+from tests.integration.producing.bench import Bench, coins
+from tests.integration.producing.provider_server import answer
+
+
+def coingecko(bench: Bench, top_n: int) -> CoinGecko:
+    return CoinGecko(bench.provider(), top_n, bench.named(SOURCE))
+
+
+def serve_pages(bench: Bench, *pages: list[dict[str, object]]) -> None:
+    for number, page in enumerate(pages, start=1):
+        bench.server.respond[f"/coins/markets?page={number}"] = answer(json.dumps(page))
+
+
+async def test_unchanged_answer_publishes_nothing(bench: Bench) -> None:
+    serve_pages(bench, coins(range(100)))
+    bench.start(coingecko(bench, 100))
+    first, again = await bench.run(), await bench.run()
+    assert first.counts() == (100, 0, 100, 0)
+    assert again.counts() == (100, 100, 0, 0)
+    assert len(await bench.ticks()) == 100
+
+
+async def test_only_changed_rows_are_published(bench: Bench) -> None:
+    serve_pages(bench, coins(range(100)))
+    bench.start(coingecko(bench, 100))
+    await bench.run()
+    serve_pages(bench, [*coins(range(3), price=2), *coins(range(3, 100))])
+    assert (await bench.run()).counts() == (100, 97, 3, 0)
+    changed = [tick.source_id for tick in await bench.ticks() if tick.payload["current_price"] == 2]
+    assert sorted(changed) == ["coin-0", "coin-1", "coin-2"]
+
+
+async def test_rows_that_move_between_pages_are_not_published_again(bench: Bench) -> None:
+    serve_pages(bench, coins(range(250)), coins(range(250, 400)))
+    bench.start(coingecko(bench, 400))
+    await bench.run()
+    serve_pages(bench, [*coins(range(1, 251))], [*coins([0]), *coins(range(251, 400))])
+    assert (await bench.run()).counts() == (400, 400, 0, 0)
+    assert len(await bench.ticks()) == 400
+
+
+async def test_a_row_on_two_pages_of_one_run_is_published_once(bench: Bench) -> None:
+    serve_pages(bench, coins(range(250)), coins(range(200, 450)))
+    bench.start(coingecko(bench, 500))
+    story = await bench.run()
+    assert story.counts() == (500, 50, 450, 0)
+    assert len({tick.tick_id for tick in await bench.ticks()}) == len(await bench.ticks()) == 450
+
+
+async def test_the_last_page_is_cut_to_what_was_asked_for(bench: Bench) -> None:
+    serve_pages(bench, coins(range(250)), coins(range(250, 500)))
+    bench.start(coingecko(bench, 260))
+    assert (await bench.run()).counts() == (260, 0, 260, 0)
+    assert {tuple(request.query.items()) for request in bench.server.requests} == {
+        (
+            ("vs_currency", "usd"),
+            ("order", "market_cap_desc"),
+            ("per_page", "250"),
+            ("page", page),
+            ("sparkline", "false"),
+            ("price_change_percentage", "1h,24h,7d"),
+        )
+        for page in ("1", "2")
+    }
+
+
+async def test_a_bad_row_is_set_aside_once_and_its_neighbours_live(bench: Bench) -> None:
+    bad = {"id": "nameless", "symbol": " ", "current_price": 1}
+    serve_pages(bench, [*coins([1]), bad, *coins([2])])
+    bench.start(coingecko(bench, 100))
+    assert (await bench.run()).counts() == (3, 0, 2, 1)
+    assert (await bench.run()).counts() == (3, 3, 0, 0)
+    (letter,) = await bench.dead_letters()
+    headers = dict(letter.headers)
+    assert letter.value == json.dumps(bad).encode()
+    assert headers["__connect.errors.class.name"] == b"missing_symbol"
+    assert headers["__connect.errors.topic"] == bench.topics.raw.name.encode()
+
+
+async def test_the_event_tells_where_the_last_tick_of_each_partition_is(bench: Bench) -> None:
+    serve_pages(bench, coins(range(100)))
+    bench.start(coingecko(bench, 100))
+    (event,) = (await bench.run()).published
+    last: dict[int, int] = {}
+    for record in await bench.raw():
+        last[record.partition] = max(record.offset, last.get(record.partition, -1))
+    assert event.last_offsets == last
+
+
+async def test_ticks_are_keyed_by_asset_uid_and_keep_every_digit(bench: Bench) -> None:
+    serve_pages(bench)
+    row = b'{"id":"tiny","symbol":"$TINY","current_price":3.84e-18,"max_supply":9223372036854775807}'
+    bench.server.respond["/coins/markets"] = answer(b"[" + row + b"]")
+    bench.start(coingecko(bench, 1))
+    await bench.run()
+    (record,) = await bench.raw()
+    assert record.key == b"$tiny"
+    assert record.value is not None
+    assert row in record.value
+
+
+async def test_a_command_that_is_none_is_set_aside_and_the_next_is_carried_out(bench: Bench) -> None:
+    serve_pages(bench, coins(range(5)))
+    await bench.publisher.publish([Record(bench.topics.commands.name, b"*", b"{not json")])
+    bench.start(coingecko(bench, 100))
+    assert (await bench.run()).counts() == (5, 0, 5, 0)
+    (letter,) = await bench.dead_letters()
+    assert (letter.key, letter.value) == (b"*", b"{not json")
