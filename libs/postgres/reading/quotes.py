@@ -1,0 +1,37 @@
+"""Reading quotes: what every listing of an asset_uid says now."""
+
+from collections.abc import Sequence
+
+from libs.postgres.pool import Connection
+from libs.postgres.reading.rows import Row
+
+# One statement, so that the asset and its quotes are of one snapshot; the asset's columns repeat on the few rows of a uid.
+ASSET_WITH_QUOTES = """
+    SELECT a.*,
+           q.source AS quote_source, q.source_id AS quote_source_id, q.symbol AS quote_symbol, q.name AS quote_name,
+           q.market_cap_rank AS quote_market_cap_rank,
+           q.price_usd AS quote_price_usd, q.market_cap_usd AS quote_market_cap_usd, q.volume_24h_usd AS quote_volume_24h_usd,
+           q.percent_change_1h AS quote_percent_change_1h, q.percent_change_24h AS quote_percent_change_24h,
+           q.percent_change_7d AS quote_percent_change_7d, q.circulating_supply AS quote_circulating_supply,
+           q.total_supply AS quote_total_supply, q.max_supply AS quote_max_supply,
+           q.source_updated_at AS quote_source_updated_at, q.fetched_at AS quote_fetched_at,
+           q.tick_id AS quote_tick_id, q.run_id AS quote_run_id
+    FROM assets a LEFT JOIN quotes q ON q.asset_uid = a.asset_uid
+    WHERE a.asset_uid = $1
+    ORDER BY q.market_cap_rank NULLS LAST, q.source, q.source_id
+    LIMIT 1000"""
+
+
+async def load_asset_with_quotes(connection: Connection, asset_uid: str) -> Sequence[Row]:
+    """Return one row a quote, the asset's columns on each; empty when there is no such asset."""
+    return await connection.fetch(ASSET_WITH_QUOTES, asset_uid)
+
+
+QUOTES_BY_SOURCE = """
+    SELECT source, count(*) AS quotes, max(source_updated_at) AS newest_event_at, max(fetched_at) AS newest_fetched_at
+    FROM quotes GROUP BY source"""
+
+
+async def summarise_quotes(connection: Connection) -> dict[str, Row]:
+    """Return for each source how many listings it has and how new the newest is."""
+    return {row["source"]: row for row in await connection.fetch(QUOTES_BY_SOURCE)}

@@ -1,0 +1,221 @@
+"""Every endpoint, declared once: routes, checks and the OpenAPI document are made from this list."""
+
+from http import HTTPStatus
+from typing import Any
+
+from services.query.endpoints import Endpoint, NoParameters
+from services.query.handlers import assets, etl, health, raw_ticks, stats
+from services.query.problems import (
+    AssetNotFoundError,
+    BusyError,
+    ForbiddenError,
+    InvalidCursorError,
+    KafkaUnavailableError,
+    NotMigratedError,
+    NotTakenError,
+    PostgresUnavailableError,
+    ProviderFailedError,
+    RecordNotFoundError,
+    RunNotFoundError,
+    UnauthorizedError,
+    UnknownSourceError,
+)
+from services.query.views.assets import AssetDetailView, AssetPageView, CountView, RawTickDetailView, RawTickPageView
+from services.query.views.runs import RunAllView, RunDetailView, RunPageView, RunRequestedView, RunView
+from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
+
+OK, ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
+_POSTGRES = (PostgresUnavailableError, NotMigratedError)
+_POST = (UnauthorizedError, ForbiddenError, KafkaUnavailableError)
+_WAITING = (*_POST, BusyError, ProviderFailedError, NotTakenError)
+
+DATA: tuple[Endpoint[Any], ...] = (
+    Endpoint(
+        method="GET",
+        path="/data",
+        name="list_assets",
+        group="data",
+        summary="Canonical assets, by market-cap rank unless sorted otherwise",
+        description="To walk everything, follow `next_cursor` until it is null: while the sorted value of an asset does not "
+        "change, it is neither missed nor repeated. `offset` shifts when rows come and go.",
+        parameters=assets.AssetsAsked,
+        handle=assets.list_assets,
+        answers={OK: AssetPageView},
+        problems=(InvalidCursorError, *_POSTGRES),
+        data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/count",
+        name="count_assets",
+        group="data",
+        summary="How many assets there are",
+        parameters=assets.CountAsked,
+        handle=assets.count,
+        answers={OK: CountView},
+        problems=_POSTGRES,
+        data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/raw/{source}",
+        name="list_raw_ticks",
+        group="data",
+        summary="Raw rows of a source as it sent them, newest first",
+        parameters=raw_ticks.RawTicksAsked,
+        handle=raw_ticks.list_raw_ticks,
+        answers={OK: RawTickPageView},
+        problems=(InvalidCursorError, UnknownSourceError, *_POSTGRES),
+        data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/raw/{source}/{record_id}",
+        name="get_raw_tick",
+        group="data",
+        summary="One raw row, with the provider's digits",
+        parameters=raw_ticks.RawTickAsked,
+        handle=raw_ticks.get_raw_tick,
+        answers={OK: RawTickDetailView},
+        problems=(UnknownSourceError, RecordNotFoundError, *_POSTGRES),
+        data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/{asset_uid:.+}",
+        name="get_asset",
+        group="data",
+        summary="One asset: the listing taken, those that agree, those that lost, the price spread",
+        description="Any symbol works, URL-encoded: `%24` for `$`, `%2F` for `/`. An asset whose symbol is the word `count`, "
+        "`.` or `..` is a path of its own to HTTP clients: read it with `/data?symbol=count`.",
+        parameters=assets.AssetAsked,
+        handle=assets.get_asset,
+        answers={OK: AssetDetailView},
+        problems=(AssetNotFoundError, *_POSTGRES),
+        data=True,
+    ),
+)
+
+ETL: tuple[Endpoint[Any], ...] = (
+    Endpoint(
+        method="POST",
+        path="/etl/run/{source}",
+        name="run_source",
+        group="etl",
+        summary="Run a source now and wait for the end",
+        description="200: finished (or skipped, with the reason); 202: still going after `timeout`, see Location; "
+        "502: the provider failed; 504: no producer took the command. The run itself happens in the producer.",
+        parameters=etl.RunAsked,
+        handle=etl.run_source,
+        answers={OK: RunView, ACCEPTED: RunView},
+        problems=(UnknownSourceError, *_WAITING),
+    ),
+    Endpoint(
+        method="POST",
+        path="/etl/run-all",
+        name="run_all",
+        group="etl",
+        summary="Run every source, one after the other, and report each",
+        description="`timeout` is for all of them together; a source whose turn comes later is asked for and not waited for.",
+        parameters=etl.RunAllAsked,
+        handle=etl.run_all,
+        answers={OK: RunAllView, ACCEPTED: RunAllView},
+        problems=_WAITING,
+    ),
+    Endpoint(
+        method="POST",
+        path="/etl/run-background/{source}",
+        name="run_in_background",
+        group="etl",
+        summary="Ask for a run and return its id at once",
+        parameters=etl.BackgroundRunAsked,
+        handle=etl.run_in_background,
+        answers={ACCEPTED: RunRequestedView},
+        problems=(UnknownSourceError, *_POST),
+    ),
+)
+
+STATS: tuple[Endpoint[Any], ...] = (
+    Endpoint(
+        method="GET",
+        path="/stats",
+        name="list_runs",
+        group="stats",
+        summary="Recent runs: status, trigger, counts, durations",
+        parameters=stats.RunsAsked,
+        handle=stats.list_runs,
+        answers={OK: RunPageView},
+        problems=_POSTGRES,
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/runs/{run_id}",
+        name="get_run",
+        group="stats",
+        summary="One run with what each of its shards reported",
+        parameters=stats.RunAsked,
+        handle=stats.get_run,
+        answers={OK: RunDetailView},
+        problems=(RunNotFoundError, *_POSTGRES),
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/sources",
+        name="list_sources",
+        group="stats",
+        summary="Per source: raw and normalised counts, last run, last success, freshness",
+        parameters=NoParameters,
+        handle=stats.list_sources,
+        answers={OK: SourcesView},
+        problems=_POSTGRES,
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/checkpoints",
+        name="list_checkpoints",
+        group="stats",
+        summary="Per source: the producer's cursors, and the normalizer's offsets and lag in each partition",
+        parameters=NoParameters,
+        handle=stats.list_checkpoints,
+        answers={OK: CheckpointsView},
+        problems=(KafkaUnavailableError,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/debug",
+        name="debug",
+        group="stats",
+        summary="Counts and checkpoints together",
+        parameters=NoParameters,
+        handle=stats.debug,
+        answers={OK: DebugView},
+        problems=_POSTGRES,
+    ),
+)
+
+STATE: tuple[Endpoint[Any], ...] = (
+    Endpoint(
+        method="GET",
+        path="/health",
+        name="health",
+        group="state",
+        summary="That the API serves, and the state of what it needs",
+        description="200 while the process serves, whatever is away.",
+        parameters=NoParameters,
+        handle=health.health,
+        answers={OK: HealthView},
+    ),
+    Endpoint(
+        method="GET",
+        path="/ready",
+        name="ready",
+        group="state",
+        summary="Whether Postgres is reachable and migrated",
+        parameters=NoParameters,
+        handle=health.ready,
+        answers={OK: ReadyView},
+        problems=_POSTGRES,
+    ),
+)
+
+ENDPOINTS: tuple[Endpoint[Any], ...] = (*DATA, *ETL, *STATS, *STATE)

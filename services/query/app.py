@@ -1,0 +1,118 @@
+"""The application: what it opens, in order, and what it answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from aiohttp import web
+
+from libs.kafka.lag import LagReader
+from libs.kafka.publishing import Publisher
+from libs.kafka.tailing import Tail
+from libs.postgres.pool import Pool
+from libs.process.clock import Clock
+from libs.sources.catalogue import SOURCES
+from services.query.access import ACCESS, Access
+from services.query.api import ENDPOINTS
+from services.query.dependencies import Dependency
+from services.query.documentation import documentation_routes
+from services.query.following import RunFollower
+from services.query.handlers.health import ping_postgres
+from services.query.holding_cursors import CursorBoard
+from services.query.keys import (
+    CLOCK,
+    CURSORS,
+    FOLLOWING,
+    KAFKA,
+    LAG,
+    LAST_SUCCESSES,
+    POOL,
+    POSTGRES,
+    PUBLISHER,
+    REPORTS,
+    RUNS,
+    SERVING,
+    TOPICS,
+    TOTALS,
+    LastSuccesses,
+    Serving,
+)
+from services.query.openapi import openapi_document
+from services.query.remembering import Remembered
+from services.query.requests import LARGEST_BODY, around_request
+from services.query.topics import QueryTopics
+
+REMEMBERED_SECONDS = 1.0
+"""How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """How to open what the service depends on; all of them connect on first use, so it starts while they are away."""
+
+    pool: Callable[[], AbstractAsyncContextManager[Pool]]
+    publisher: Callable[[], AbstractAsyncContextManager[Publisher]]
+    lag: Callable[[], AbstractAsyncContextManager[LagReader]]
+    run_events: Callable[[], AbstractAsyncContextManager[Tail]]
+    cursors: Callable[[], AbstractAsyncContextManager[Tail]]
+
+
+def create_app(openers: Openers, *, topics: QueryTopics, access: Access, clock: Clock, sandbox: bool) -> web.Application:
+    """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
+    app = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY)
+    app[ACCESS] = access
+    app[CLOCK] = clock
+    app[TOPICS] = topics
+    app[SERVING] = Serving(_version(), sandbox, clock.utc(), clock.monotonic())
+    app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
+    app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
+    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app.cleanup_ctx.append(_opening(openers))
+    app.on_shutdown.append(_release_waiting_requests)
+    app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
+    app.add_routes(documentation_routes(openapi_document(ENDPOINTS, _version())))
+    return app
+
+
+def _opening(openers: Openers) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def opened(app: web.Application) -> AsyncIterator[None]:
+        async with (
+            openers.pool() as pool,
+            openers.publisher() as publisher,
+            openers.lag() as lag,
+            openers.run_events() as run_events,
+            openers.cursors() as cursors,
+        ):
+            app[POOL], app[PUBLISHER], app[LAG] = pool, publisher, lag
+            app[RUNS], app[CURSORS] = RunFollower(run_events), CursorBoard(cursors)
+            app[POSTGRES] = Dependency("postgres", lambda: ping_postgres(pool), app[CLOCK])
+            app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
+            following = (asyncio.create_task(app[RUNS].follow()), asyncio.create_task(app[CURSORS].follow()))
+            app[FOLLOWING] = following
+            yield
+            for task in following:
+                task.cancel()
+            await asyncio.gather(*following, return_exceptions=True)
+
+    return opened
+
+
+async def until_a_follower_fails(app: web.Application) -> None:
+    """Wait for ever; a follower that ends has met a bug, which is raised."""
+    following = app[FOLLOWING]
+    ended, _ = await asyncio.wait(following, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended:
+        task.result()
+
+
+async def _release_waiting_requests(app: web.Application) -> None:
+    app[RUNS].release()
+
+
+def _version() -> str:
+    try:
+        return version("kasparro")
+    except PackageNotFoundError:
+        return "0.0.0+not.installed"

@@ -1,0 +1,86 @@
+"""An endpoint is declared once; its route, the checking of its parameters and its part of the OpenAPI document follow."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, Literal, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from services.query.access import authorize
+from services.query.problems import InvalidParameterError, QueryError
+from services.query.rendering import Answer, plain_response, tagged_response
+
+
+class Parameters(BaseModel):
+    """Path and query parameters; unknown ones are refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoParameters(Parameters):
+    """An endpoint that takes none."""
+
+
+Asked = TypeVar("Asked", bound=Parameters)
+_PLACEHOLDER = re.compile(r"\{(\w+)(?::[^}]*)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[Asked]):
+    """One operation. `data` answers carry a tag and the attribution; `problems` are the errors beyond those all share."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    group: str
+    summary: str
+    parameters: type[Asked]
+    handle: Callable[[web.Request, Asked], Awaitable[Answer]]
+    answers: Mapping[HTTPStatus, type[BaseModel]]
+    problems: tuple[type[QueryError], ...] = ()
+    description: str = ""
+    data: bool = False
+    path_parameters: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path_parameters", frozenset(_PLACEHOLDER.findall(self.path)))
+
+    @property
+    def public_path(self) -> str:
+        """The path as OpenAPI writes it."""
+        return _PLACEHOLDER.sub(r"{\1}", self.path)
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """Check, ask, render."""
+        if self.method == "POST":
+            authorize(request)
+        answer = await self.handle(request, asked_of(request, self.parameters, self.path_parameters))
+        return tagged_response(request, answer) if self.data else plain_response(answer)
+
+    def route(self) -> web.RouteDef:
+        """Return the route; a GET answers HEAD too."""
+        return web.get(self.path, self.serve) if self.method == "GET" else web.post(self.path, self.serve)
+
+
+def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[str]) -> Asked:
+    """Return the checked parameters. Raises InvalidParameterError, which names the first one that is wrong."""
+    query = request.rel_url.query
+    given: dict[str, Any] = dict(query)
+    if len(given) != len(query):
+        repeated = next(name for name in given if len(query.getall(name)) > 1)
+        raise InvalidParameterError(f"{repeated}: given more than once", parameter=repeated)
+    taken = parameters.model_fields.keys() - in_path
+    if unknown := given.keys() - taken:
+        known = ", ".join(sorted(taken)) or "none"
+        first = min(unknown)
+        raise InvalidParameterError(f"{first}: there is no such parameter here; there is: {known}", parameter=first)
+    try:
+        return parameters.model_validate(given | dict(request.match_info))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        found = [{"parameter": ".".join(map(str, one["loc"])), "reason": one["msg"]} for one in problems]
+        first = found[0]["parameter"]
+        raise InvalidParameterError(f"{first}: {found[0]['reason']}", parameter=first, errors=found) from None

@@ -1,0 +1,125 @@
+"""GET /data: the canonical assets."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from libs.postgres.pool import Connection
+from libs.postgres.reading.acquiring import reading
+from libs.postgres.reading.assets import AssetOrder, AssetPage, Place, count_assets, load_asset, load_assets
+from libs.postgres.reading.quotes import load_asset_with_quotes
+from libs.postgres.reading.rows import Row
+from services.query.cursors import decode_cursor, encode_cursor
+from services.query.endpoints import Parameters
+from services.query.keys import POOL, TOTALS
+from services.query.parameters import CursorText, Limit, Offset, SourceFilter, Symbol
+from services.query.problems import AssetNotFoundError, InvalidParameterError
+from services.query.rendering import ATTRIBUTION, Answer
+from services.query.views.assets import asset_body, asset_detail_body
+
+Sort = Literal[
+    "rank",
+    "-rank",
+    "market_cap",
+    "-market_cap",
+    "price",
+    "-price",
+    "volume",
+    "-volume",
+    "updated_at",
+    "-updated_at",
+    "uid",
+    "-uid",
+]
+
+
+class AssetsAsked(Parameters):
+    """A page of assets."""
+
+    limit: Limit = 50
+    offset: Offset = 0
+    cursor: CursorText | None = None
+    source: SourceFilter | None = Field(None, description="Only assets whose values come from a listing of this source")
+    symbol: Symbol | None = None
+    sort: Sort = Field("rank", description="`-` for descending; assets without the value come last in both directions")
+
+
+class CountAsked(Parameters):
+    """A total."""
+
+    source: SourceFilter | None = Field(None, description="Only assets whose values come from a listing of this source")
+
+
+class AssetAsked(Parameters):
+    """One asset."""
+
+    asset_uid: Symbol
+
+
+async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
+    """Return a page of assets."""
+    page = _page(asked)
+    async with reading(request.app[POOL]) as connection:
+        if asked.symbol is not None:
+            rows, total = await _by_symbol(connection, asked, asked.symbol)
+        else:
+            rows = await load_assets(connection, page)
+            total = await _total(request, connection, asked.source)
+    full = asked.symbol is None and len(rows) == asked.limit
+    body = {
+        "data": [asset_body(row) for row in rows],
+        "total": total,
+        "limit": asked.limit,
+        "offset": asked.offset,
+        "next_cursor": encode_cursor(_bound_to(asked), _place(page.order, rows[-1])) if full else None,
+        "attribution": ATTRIBUTION,
+    }
+    return Answer(body)
+
+
+async def count(request: web.Request, asked: CountAsked) -> Answer:
+    """Return how many assets there are."""
+    async with reading(request.app[POOL]) as connection:
+        total = await _total(request, connection, asked.source)
+    return Answer({"count": total, "source": asked.source, "attribution": ATTRIBUTION})
+
+
+async def get_asset(request: web.Request, asked: AssetAsked) -> Answer:
+    """Return one asset with everything that it was made from."""
+    async with reading(request.app[POOL]) as connection:
+        rows = await load_asset_with_quotes(connection, asked.asset_uid)
+    if not rows:
+        raise AssetNotFoundError(f"there is no asset {asked.asset_uid!r}", asset_uid=asked.asset_uid)
+    return Answer(asset_detail_body(rows))
+
+
+def _page(asked: AssetsAsked) -> AssetPage:
+    order = AssetOrder(asked.sort.removeprefix("-"))
+    if asked.cursor is None:
+        return AssetPage(order, asked.sort.startswith("-"), asked.limit, asked.offset, asked.source)
+    if asked.offset or asked.symbol is not None:
+        taken = "offset" if asked.offset else "symbol"
+        raise InvalidParameterError(f"{taken}: cannot be combined with cursor", parameter=taken)
+    place = decode_cursor(asked.cursor, _bound_to(asked), order)
+    return AssetPage(order, asked.sort.startswith("-"), asked.limit, source=asked.source, after=place)
+
+
+def _bound_to(asked: AssetsAsked) -> str:
+    return f"{asked.sort}:{asked.source or ''}"
+
+
+def _place(order: AssetOrder, row: Row) -> Place:
+    return Place(None if order is AssetOrder.UID else row[order.column], row["asset_uid"])
+
+
+async def _by_symbol(connection: Connection, asked: AssetsAsked, symbol: str) -> tuple[Sequence[Row], int]:
+    row = await load_asset(connection, symbol)
+    if row is None or (asked.source is not None and row["source"] != asked.source):
+        return [], 0
+    return ([] if asked.offset else [row]), 1
+
+
+async def _total(request: web.Request, connection: Connection, source: str | None) -> int:
+    return await request.app[TOTALS].get(source or "", lambda: count_assets(connection, source))

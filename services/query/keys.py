@@ -1,0 +1,50 @@
+"""What the application holds, by typed key."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from libs.kafka.lag import LagReader
+from libs.kafka.publishing import Publisher
+from libs.postgres.pool import Pool
+from libs.process.clock import Clock
+from services.query.dependencies import Dependency
+from services.query.following import RunFollower
+from services.query.holding_cursors import CursorBoard
+from services.query.remembering import Remembered
+from services.query.topics import QueryTopics
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the service is and since when."""
+
+    version: str
+    sandbox: bool
+    started_at: datetime
+    started: float
+
+
+@dataclass(slots=True)
+class LastSuccesses:
+    """By source, as last known, for while Postgres is away."""
+
+    by_source: dict[str, datetime | None]
+
+
+CLOCK = web.AppKey("clock", Clock)
+SERVING = web.AppKey("serving", Serving)
+POOL = web.AppKey("pool", Pool)
+PUBLISHER = web.AppKey("publisher", Publisher)
+LAG = web.AppKey("lag", LagReader)
+TOPICS = web.AppKey("topics", QueryTopics)
+RUNS = web.AppKey("runs", RunFollower)
+CURSORS = web.AppKey("cursors", CursorBoard)
+POSTGRES = web.AppKey("postgres", Dependency)
+KAFKA = web.AppKey("kafka", Dependency)
+TOTALS = web.AppKey("totals", Remembered[int])
+REPORTS = web.AppKey("reports", Remembered[object])
+FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])
+LAST_SUCCESSES = web.AppKey("last_successes", LastSuccesses)

@@ -1,0 +1,72 @@
+"""What callers may ask for, checked at the edge: a value that passes here is one that Postgres takes."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from libs.domain.identity import LONGEST_ASSET_UID, asset_uid_of
+from libs.domain.rejections import Rejection
+from libs.sources.catalogue import SOURCES
+from services.query.cursors import LONGEST_CURSOR
+from services.query.problems import UnknownSourceError
+
+LARGEST_PAGE = 500
+LARGEST_OFFSET = 1_000_000
+LARGEST_RECORD_ID = 2**63 - 1
+LONGEST_RUN_SECONDS = 600
+
+
+def _source_filter(source: str) -> str:
+    if source not in SOURCES:
+        raise ValueError(f"there is no such source; there are: {', '.join(SOURCES)}")
+    return source
+
+
+def _folded(symbol: str) -> str:
+    try:
+        symbol.encode()
+    except UnicodeEncodeError:
+        raise ValueError("not valid UTF-8") from None
+    asset_uid = asset_uid_of(symbol)
+    if isinstance(asset_uid, Rejection):
+        raise ValueError(asset_uid.detail)  # noqa: TRY004 pydantic turns a ValueError into a refused parameter
+    return asset_uid
+
+
+def _canonical_uuid(text: object) -> object:
+    """Refuse the spellings that UUID() takes beside the usual one: braces, urn:, none of the dashes."""
+    if isinstance(text, str) and len(text) != 36:  # noqa: PLR2004 a UUID's length
+        raise ValueError("must be a UUID such as 123e4567-e89b-12d3-a456-426614174000")
+    return text
+
+
+Limit = Annotated[int, Field(description="Most rows of a page", ge=1, le=LARGEST_PAGE)]
+Offset = Annotated[int, Field(description="Rows to skip; for walking everything use `cursor`", ge=0, le=LARGEST_OFFSET)]
+CursorText = Annotated[
+    str,
+    Field(
+        description="`next_cursor` of the page before, with the same sort and filters", min_length=1, max_length=LONGEST_CURSOR
+    ),
+]
+SourceFilter = Annotated[
+    str, AfterValidator(_source_filter), Field(description="Only of this source", json_schema_extra={"enum": list(SOURCES)})
+]
+SourceInPath = Annotated[str, Field(description="A source's name", json_schema_extra={"examples": list(SOURCES)})]
+Symbol = Annotated[
+    str,
+    AfterValidator(_folded),
+    Field(description="The symbol, upper or lower case", json_schema_extra={"maxLength": LONGEST_ASSET_UID}, examples=["btc"]),
+]
+RunId = Annotated[UUID, BeforeValidator(_canonical_uuid), Field(description="A run's id")]
+RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_RECORD_ID)]
+WaitSeconds = Annotated[
+    float, Field(description="Seconds to wait for the end of the run", ge=0, le=LONGEST_RUN_SECONDS, allow_inf_nan=False)
+]
+
+
+def known_source(source: str) -> str:
+    """Return the source of a path. Raises UnknownSourceError."""
+    if source not in SOURCES:
+        raise UnknownSourceError(f"there is no source {source!r}; there are: {', '.join(SOURCES)}", source=source)
+    return source

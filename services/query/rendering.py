@@ -1,0 +1,72 @@
+"""Answers as bytes: numbers with every digit, a content tag, the attribution that the providers ask for."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import ETag, web
+
+from libs.sources.catalogue import SOURCES
+
+ATTRIBUTED = [(name, source.attribution) for name, source in SOURCES.items() if source.attribution is not None]
+ATTRIBUTION: list[dict[str, str]] = [{"source": name, "text": said.text, "url": said.url} for name, said in ATTRIBUTED]
+"""What each body of data carries."""
+ATTRIBUTION_HEADERS: Mapping[str, str] = {
+    "Link": ", ".join(f'<{said.url}>; rel="author"; title="{said.text}"' for _, said in ATTRIBUTED),
+    "X-Attribution": "; ".join(f"{said.text} ({said.url})" for _, said in ATTRIBUTED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler found: a body that msgspec can encode."""
+
+    body: Any
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def number(value: Decimal | None) -> Decimal | msgspec.Raw | None:
+    """Return what is encoded as the JSON number with the same digits, as the providers write it (3.84e-18); NaN is null."""
+    if value is None or not value.is_finite():
+        return None
+    written = str(value)
+    return msgspec.Raw(written.lower().encode()) if "E" in written else value
+
+
+_payload_decoder = msgspec.json.Decoder(float_hook=lambda written: number(Decimal(written)))
+
+
+def payload(stored: str) -> Any:
+    """Return a provider's row, from JSONB's text, ready to be encoded with its digits."""
+    return _payload_decoder.decode(stored)
+
+
+def plain_response(answer: Answer) -> web.Response:
+    """Render what is never cached."""
+    headers = {**answer.headers, "Cache-Control": "no-store", "Content-Type": "application/json"}
+    return web.Response(status=answer.status, body=_encoder.encode(answer.body), headers=headers)
+
+
+def tagged_response(request: web.Request, answer: Answer) -> web.Response:
+    """Render data: tagged by content, so that a caller who has it already gets 304 and no body."""
+    encoded = _encoder.encode(answer.body)
+    tag = b64encode(blake2b(encoded, digest_size=12).digest(), b"-_").decode()
+    headers = {**answer.headers, **ATTRIBUTION_HEADERS, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    if answer.status == HTTPStatus.OK and _held_by_caller(request, tag):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Type"] = "application/json"
+    return web.Response(status=answer.status, body=encoded, headers=headers)
+
+
+def _held_by_caller(request: web.Request, tag: str) -> bool:
+    held: tuple[ETag, ...] | None = request.if_none_match if "If-None-Match" in request.headers else None
+    return held is not None and any(one.value in {tag, "*"} for one in held)

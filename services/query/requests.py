@@ -1,0 +1,94 @@
+"""What happens around every request: an id, one shape for errors, one line in the log."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+
+from libs.kafka.errors import KafkaUnreachableError
+from libs.postgres.reading.acquiring import PostgresAwayError, PostgresNotMigratedError
+from services.query.following import unreachable
+from services.query.problems import NotMigratedError, PostgresUnavailableError, QueryError, problem_response
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BODY = 16_384
+"""No endpoint reads a body; one of this size is a mistake, not an attack."""
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff"}
+_DETAILS = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this path; /docs lists what there is",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"a body may have {LARGEST_BODY} bytes; no endpoint here needs one",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def around_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer, whatever happens. No stack trace leaves; the log has it, with the request id."""
+    started = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+    response = await _answered(request, handler, request_id)
+    response.headers["X-Request-Id"] = request_id
+    response.headers.update(_SAFE_HEADERS)
+    route = request.match_info.route.resource
+    log.info(
+        "request_answered",
+        request_id=request_id,
+        method=request.method,
+        route=route.canonical if route else None,
+        path=request.path,
+        status=response.status,
+        duration_ms=round(1000 * (time.perf_counter() - started), 2),
+    )
+    return response
+
+
+async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        if (request.content_length or 0) > LARGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length or 0)
+        return await handler(request)
+    except web.HTTPException as refusal:
+        return _refused(refusal, request_id)
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            log.exception("request_failed", request_id=request_id, method=request.method, path=request.path)
+            detail = "something here is broken; the log has it under this request id"
+            return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, request_id=request_id)
+        if told is not error:
+            log.warning("dependency_unavailable", request_id=request_id, code=told.code, error=str(error))
+        return problem_response(
+            told.status, told.code, told.detail, request_id=request_id, headers=told.headers, extra=told.extra
+        )
+
+
+def _told(error: Exception) -> QueryError | None:
+    """Return the problem that an error is to the caller; None for a bug."""
+    match error:
+        case QueryError():
+            return error
+        case PostgresNotMigratedError():
+            return NotMigratedError("Postgres lacks a table that this answer needs; run `kasparro migrate`")
+        case PostgresAwayError():
+            return PostgresUnavailableError("Postgres does not answer; try again shortly")
+        case KafkaUnreachableError():
+            return unreachable(error)
+        case _:
+            return None
+
+
+def _refused(refusal: web.HTTPException, request_id: str) -> web.StreamResponse:
+    status = HTTPStatus(refusal.status)
+    headers = {name: refusal.headers[name] for name in ("Allow", "Location") if name in refusal.headers}
+    if status < HTTPStatus.BAD_REQUEST:
+        return web.Response(status=status, headers=headers)
+    detail = _DETAILS.get(status, status.description or status.phrase)
+    return problem_response(status, status.name.lower(), detail, request_id=request_id, headers=headers)

@@ -1,0 +1,118 @@
+"""Health, sources and checkpoints as the API shows them."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from services.query.views.runs import RunView
+from services.query.views.shapes import View
+
+
+class DependencyView(View):
+    """What the last look at a dependency found."""
+
+    status: Literal["up", "down"]
+    since: AwareDatetime = Field(description="When it was first seen in this status")
+    error: str | None
+
+
+class DependenciesView(View):
+    """What the API needs."""
+
+    postgres: DependencyView
+    kafka: DependencyView
+
+
+class HealthView(View):
+    """That the API serves, and what it sees."""
+
+    status: Literal["ok", "degraded"] = Field(description="`degraded` while a dependency is down")
+    version: str
+    uptime_seconds: float
+    sandbox: bool = Field(description="Whether the data are made up")
+    dependencies: DependenciesView
+    last_success: dict[str, AwareDatetime | None] = Field(
+        description="By source: when its last run succeeded; as last known while Postgres is away"
+    )
+
+
+class ReadyView(View):
+    """That the API can answer."""
+
+    status: Literal["ready"]
+
+
+class RawCountView(View):
+    """How many raw rows a source has."""
+
+    count: int
+    estimated: bool = Field(description="Whether the planner's statistics said so: counting millions takes seconds")
+
+
+class SourceView(View):
+    """What has come of one source."""
+
+    source: str
+    raw: RawCountView
+    listings: int = Field(description="Listings with a quote")
+    assets: int = Field(description="Assets that take their values from it")
+    newest_event_at: AwareDatetime | None
+    newest_fetched_at: AwareDatetime | None
+    freshness_seconds: float | None = Field(description="Age of its newest quote, by event time")
+    last_run: RunView | None
+    last_success: RunView | None
+
+
+class SourcesView(View):
+    """Every source."""
+
+    sources: list[SourceView]
+
+
+class CursorView(View):
+    """What a producer holds of one shard, so that it publishes only what has changed."""
+
+    shard: str
+    polled_at: AwareDatetime
+    run_id: UUID
+    ticks: int = Field(description="Rows of its last answer")
+
+
+class PartitionView(View):
+    """Where the normalizer stands in one partition."""
+
+    partition: int
+    committed: int | None = Field(description="The offset it reads next; null when it has never committed")
+    log_start: int
+    log_end: int
+    lag_messages: int = Field(description="0: nothing left to read. Otherwise offsets from the oldest unread record on")
+    lag_seconds: float | None = Field(description="Age of the oldest unread record; null when it could not be looked at in time")
+
+
+class CheckpointView(View):
+    """One source's place."""
+
+    source: str
+    topic: str
+    lag_messages: int
+    lag_seconds: float | None
+    cursors: list[CursorView]
+    partitions: list[PartitionView]
+
+
+class CheckpointsView(View):
+    """The checkpoints are the consumer group's committed offsets; there is no other record of them."""
+
+    group: str
+    checkpoints: list[CheckpointView]
+
+
+class DebugView(View):
+    """Counts and checkpoints together; a part that cannot be had now is null, and `unavailable` says why."""
+
+    assets: int | None
+    sources: list[SourceView] | None
+    group: str
+    checkpoints: list[CheckpointView] | None
+    unavailable: dict[str, str]

@@ -1,0 +1,105 @@
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from libs.contracts.topics import CURSORS, RUN_EVENTS, SOURCE_TOPICS, Topic
+from libs.kafka.admin import ensure_topics
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.lag import open_lag_reader
+from libs.kafka.publishing import open_publisher
+from libs.kafka.tailing import Start, open_tail
+from libs.postgres.pool import open_pool
+from libs.process.clock import SystemClock
+from services.query.access import Access
+from services.query.app import Openers, create_app
+from services.query.topics import QueryTopics
+from tests.integration.query import rows
+from tests.integration.query.answers import Api
+
+NOBODY_LISTENS = "127.0.0.1:1"
+NO_DATABASE = "postgresql://nobody:nothing@127.0.0.1:1/none"
+
+Serve = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture
+def topics() -> QueryTopics:
+    """Topics and a group that no other test has."""
+    mark = uuid4().hex[:8]
+    return QueryTopics(
+        commands={source: f"etl.commands.{source}.{mark}" for source in SOURCE_TOPICS},
+        raw={source: f"ticks.raw.{source}.{mark}" for source in SOURCE_TOPICS},
+        run_events=f"etl.runs.{mark}",
+        group=f"normalizer-{mark}",
+    )
+
+
+@pytest.fixture
+def cursors_topic(topics: QueryTopics) -> str:
+    return topics.run_events.replace("etl.runs", "etl.cursors")
+
+
+@pytest.fixture
+def connection(kafka_bootstrap_servers: str) -> KafkaConnection:
+    return KafkaConnection(kafka_bootstrap_servers, "query-test")
+
+
+@pytest.fixture
+async def created_topics(topics: QueryTopics, cursors_topic: str, connection: KafkaConnection) -> QueryTopics:
+    raw: list[Topic] = [replace(SOURCE_TOPICS[source].raw, name=name, partitions=2) for source, name in topics.raw.items()]
+    commands = [replace(SOURCE_TOPICS[source].commands, name=name) for source, name in topics.commands.items()]
+    one_each = [replace(RUN_EVENTS, name=topics.run_events), replace(CURSORS, name=cursors_topic)]
+    await ensure_topics(connection, [*raw, *commands, *one_each])
+    return topics
+
+
+@pytest.fixture
+def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
+    """Start the service, by default with nothing to depend on."""
+
+    @asynccontextmanager
+    async def serve(
+        *, database_url: str = NO_DATABASE, servers: str = NOBODY_LISTENS, access: Access | None = None, sandbox: bool = False
+    ) -> AsyncIterator[Api]:
+        kafka = KafkaConnection(servers, "query-test", request_timeout_ms=2_000)
+        openers = Openers(
+            pool=lambda: open_pool(database_url, application="query-test", connections=4, statement_seconds=5),
+            publisher=lambda: open_publisher(kafka, timeout_seconds=2),
+            lag=lambda: open_lag_reader(kafka),
+            run_events=lambda: open_tail(kafka, topics.run_events, start=Start.END),
+            cursors=lambda: open_tail(kafka, cursors_topic, start=Start.BEGINNING),
+        )
+        allowed = access or Access(None, open_to_all=True)
+        app = create_app(openers, topics=topics, access=allowed, clock=SystemClock(), sandbox=sandbox)
+        async with TestClient(TestServer(app)) as client:
+            yield Api(client)
+
+    return serve
+
+
+@pytest.fixture
+async def api(serve: Serve, database_url: str) -> AsyncIterator[Api]:
+    """The service with a database; Kafka is away."""
+    async with serve(database_url=database_url) as api:
+        yield api
+
+
+@pytest.fixture
+async def whole_api(
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, created_topics: QueryTopics
+) -> AsyncIterator[Api]:
+    """The service with everything."""
+    async with serve(database_url=database_url, servers=kafka_bootstrap_servers) as api:
+        yield api
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Any]:
+    connection = await rows.connect(database_url)
+    yield connection
+    await connection.close()
