@@ -37,6 +37,8 @@ _WRITTEN = re.compile(
     re.VERBOSE,
 )
 _SPACES = str.maketrans(dict.fromkeys("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}", " ") | {"\N{MINUS SIGN}": "-"})
+_TIDY = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+"""Most cells of most files; they need no second look."""
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 _COMMA_DECIMAL = re.compile(r"0*,[0-9]+|[0-9]+,([0-9]{1,2}|[0-9]{4,})|[0-9]{4,},[0-9]+")
 _COMMA_GROUPS = re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3}){2,}|[1-9][0-9]{0,2}(,[0-9]{3})+\.[0-9]+")
@@ -53,6 +55,8 @@ def is_missing(cell: str) -> bool:
 
 def uses_decimal_comma(cell: str) -> bool:
     """Whether the cell can only be read with a comma as decimal mark or a point between thousands."""
+    if "," not in cell and cell.count(".") <= 1:
+        return False  # most cells, and a pattern is slow
     written = _WRITTEN.fullmatch(_plain(cell))
     digits = written["digits"] if written else ""
     if _POINT_GROUPS.fullmatch(digits) or _COMMA_DECIMAL.fullmatch(digits):
@@ -67,6 +71,8 @@ def number_of(column: str, cell: str, *, percent: bool = False, beside_decimal_c
     "3.84e-18" have one reading. "1,234" has two, so it is refused with the way to write it; so is "1.234" beside a cell
     that uses the decimal comma.
     """
+    if _TIDY.fullmatch(cell) and not beside_decimal_comma:
+        return Decimal(cell)
     if is_missing(cell):
         return None
     text = _plain(cell)
