@@ -15,7 +15,7 @@ import pytest
 from jgo.constants import MAVEN_CENTRAL_URL
 from psycopg import sql
 
-from libs.devstack.broker import start_broker
+from libs.devstack.broker import Jars, start_broker
 from libs.devstack.children import Nursery
 from libs.devstack.database import FORGETFUL, start_database
 from libs.devstack.jars import fetch_jars
@@ -38,9 +38,9 @@ def session_folder(nursery: Nursery) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def kafka_jars() -> list[Path]:
+def kafka_jars() -> Jars:
     repository = os.environ.get("MAVEN_REPOSITORY_URL") or MAVEN_CENTRAL_URL
-    return asyncio.run(fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository))
+    return Jars.of(asyncio.run(fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository)))
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def kafka_bootstrap_servers(request: pytest.FixtureRequest, nursery: Nursery, se
     """A broker for the session: take topics and groups of your own names."""
     if named := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return named
-    jars: list[Path] = request.getfixturevalue("kafka_jars")
+    jars: Jars = request.getfixturevalue("kafka_jars")
     return asyncio.run(start_broker(nursery, jars, session_folder / "kafka")).bootstrap_servers
 
 

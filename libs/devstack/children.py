@@ -1,11 +1,11 @@
 """Child processes that never outlive us, however we end."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Self
 HERE = Path(__file__).parent
 PYTHON = (sys.executable, "-I", "-S")
 LAST_LINES = 8
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 
 
 class ChildDiedError(Exception):
@@ -59,13 +59,10 @@ class Child:
         with suppress(ProcessLookupError):
             self.process.send_signal(self.polite)
 
-    def stop(self, grace_seconds: float) -> bool:
-        """Ask, wait, kill. Returns whether it went by itself."""
-        self.ask_to_stop()
-        deadline = time.monotonic() + grace_seconds
-        while self.is_running and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-        return self.reap()
+    async def until_ended(self) -> None:
+        """Wait for its end, however it comes."""
+        while self.is_running:  # noqa: ASYNC110 - the end of a plain child is no event of the loop
+            await asyncio.sleep(LOOK_SECONDS)
 
     def reap(self) -> bool:
         """Kill what is left of it. Returns whether nothing was."""
@@ -81,9 +78,17 @@ class Nursery:
     Use it from the main thread: the kernel's death signal is tied to the thread that starts a child.
     """
 
+    def __init__(self, *, held: Sequence[int] = ()) -> None:
+        """`held` are descriptors that stay open until the last child has ended, such as a lock's."""
+        self._held = held
+
     def __enter__(self) -> Self:
         self._guard = subprocess.Popen(
-            [*PYTHON, HERE / "guard.py"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+            [*PYTHON, HERE / "guard.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=self._held,
         )
         self._children: list[Child] = []
         return self

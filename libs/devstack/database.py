@@ -7,7 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,21 +97,33 @@ def _prepare(data: Path, secret: Path) -> None:
 
 
 def _initialise(data: Path, secret: Path) -> None:
-    data.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(data, ignore_errors=True)  # a start that was killed half-way
-    data.mkdir(mode=0o700)
+    """Make the data folder aside and put it in its place whole."""
+    partial = data.with_name("data.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700, parents=True)
+    secret.touch(mode=0o600)
     secret.write_text(secrets.token_urlsafe(24))
-    secret.chmod(0o600)
     if os.geteuid() == 0:
         account = pwd.getpwnam(UNPRIVILEGED)
-        for path in (data, secret):
+        for path in (partial, secret):
             os.chown(path, account.pw_uid, account.pw_gid)
     options = ["-U", ACCOUNT, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", *LOCALE]
-    command = as_orphan_of_ours([_binary("initdb"), "-D", data, "--no-sync", "--no-instructions", *options], user=UNPRIVILEGED)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INITDB_SECONDS, stdin=subprocess.DEVNULL)
+    _run([_binary("initdb"), "-D", partial, "--no-sync", "--no-instructions", *options])
+    _run([_binary("postgres"), "--single", "-D", partial, "postgres"], stdin=f"CREATE DATABASE {ACCOUNT};\n")
+    partial.rename(data)
+
+
+def _run(command: Sequence[str | Path], *, stdin: str = "") -> None:
+    done = subprocess.run(
+        as_orphan_of_ours(command, user=UNPRIVILEGED),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INITDB_SECONDS,
+    )
     if done.returncode:
-        shutil.rmtree(data, ignore_errors=True)
-        raise DatabaseError(f"Postgres cannot make its data folder: {done.stderr.strip()}")
+        raise DatabaseError(f"Postgres cannot make its data folder: {(done.stderr or done.stdout).strip()}")
 
 
 def _check_version(data: Path) -> None:
@@ -127,29 +139,6 @@ def _forget_dead_postmaster(data: Path) -> None:
         pid = int(pid_file.read_text().split()[0])
         if not psutil.pid_exists(pid) or psutil.Process(pid).name() != "postgres":
             pid_file.unlink()
-
-
-def create_database(database: Database, name: str, *, template: str = "template1") -> None:
-    """Create a database as a copy of another; both names are ours."""
-    _command(database, "createdb", f"--template={template}", "--strategy=file_copy", name)
-
-
-def drop_database(database: Database, name: str) -> None:
-    """Drop a database, whoever still uses it."""
-    _command(database, "dropdb", "--force", "--if-exists", name)
-
-
-def _command(database: Database, program: str, *arguments: str) -> None:
-    done = subprocess.run(
-        [_binary(program), f"--host={LOOPBACK}", f"--port={database.port}", f"--username={ACCOUNT}", *arguments],
-        env={**os.environ, "PGPASSWORD": database.password},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=INITDB_SECONDS,
-    )
-    if done.returncode:
-        raise DatabaseError(f"{program}: {done.stderr.strip()}")
 
 
 def _binary(program: str) -> Path:

@@ -58,4 +58,5 @@ def _become(user: str) -> None:
             return
 
 
-main()
+if __name__ == "__main__":
+    main()
