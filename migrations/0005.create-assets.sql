@@ -36,9 +36,12 @@ CREATE TABLE assets (
     updated_at           timestamptz NOT NULL DEFAULT clock_timestamp() -- when this version was written
 ) WITH (fillfactor = 80);
 
--- One index an order of GET /data, each ending in the key so that a keyset walk is exact.
+-- One index an order of GET /data, each ending in the key so that a keyset walk is exact. Read forwards and backwards;
+-- rows without a value are a range of their own, so that they come last in both directions (libs/postgres/reading/assets.py).
 CREATE INDEX assets_rank ON assets (market_cap_rank, asset_uid);
 CREATE INDEX assets_market_cap ON assets (market_cap_usd, asset_uid);
 CREATE INDEX assets_price ON assets (price_usd, asset_uid);
 CREATE INDEX assets_volume ON assets (volume_24h_usd, asset_uid);
 CREATE INDEX assets_updated_at ON assets (updated_at, asset_uid);
+-- A source with few assets is sorted from here; a source with many is met soon enough in any of the orders.
+CREATE INDEX assets_source ON assets (source);
