@@ -55,7 +55,7 @@ def create_app(
 def _answers_ready(
     steps: Steps, coingecko_rows: CoinGeckoRows, coinpaprika_rows: CoinPaprikaRows
 ) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Prepare each step as it begins, so that no request waits for it: the first takes 0.2 s, the others a third of that."""
+    """Prepare each step as it begins, so that no request waits for it: the first takes 0.25 s, the others 0.1 s."""
 
     def prepare() -> None:
         coingecko_rows.ranked(steps.current())
@@ -95,7 +95,7 @@ def _provider_behaviour(steps: Steps, plan: FaultPlan, log: RequestLog, clock: C
         fault = None if refused else plan.take(provider, page_of(request) if provider == "coingecko" else None)
         asked.fault = fault.kind.value if fault else None
         answer = refused or (await _with_fault(request, handler, fault, provider, clock) if fault else await handler(request))
-        asked.status = answer.status
+        asked.status = None if fault and fault.kind is FaultKind.RESET else answer.status
         return answer
 
     return behave

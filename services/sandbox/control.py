@@ -111,5 +111,5 @@ def _faults(plan: FaultPlan) -> dict[str, Any]:
 
 
 def _answer(body: dict[str, Any], status: int = HTTPStatus.OK) -> web.Response:
-    written = json.dumps(body, default=str, ensure_ascii=False)
+    written = json.dumps(body, default=datetime.isoformat, ensure_ascii=False)
     return web.Response(body=written.encode("utf-8", "replace") + b"\n", status=status, content_type="application/json")

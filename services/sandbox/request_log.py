@@ -11,7 +11,7 @@ MOST_KEPT = 10_000
 
 @dataclass(slots=True)
 class AskedRequest:
-    """One request. Header values are not kept, nor query values that may be keys; `status` is None until answered."""
+    """One request. Header values are not kept, nor query values that may be keys; `status` is None until, or unless, answered."""
 
     at: datetime
     provider: str

@@ -75,6 +75,9 @@ async def test_connection_reset(sandbox: aiohttp.ClientSession, path: str) -> No
     await order(sandbox, kind="reset", count=2)  # aiohttp's client asks once more by itself
     with pytest.raises(aiohttp.ClientOSError, match="reset"):
         await sandbox.get(path)
+    async with sandbox.get("/__requests") as response:
+        asked = (await response.json())["requests"]
+    assert [(request["fault"], request["status"]) for request in asked] == [("reset", None)] * 2
 
 
 @pytest.mark.parametrize("path", LISTS)
