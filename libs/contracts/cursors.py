@@ -24,6 +24,13 @@ class PollCursor(BaseModel):
     run_id: UUID
     polled_at: AwareDatetime
     tick_ids: str = Field(description="The answer's tick_ids, 16 bytes each, sorted, joined, in base64")
+    listings: str = Field(
+        "", description="For each of tick_ids, in its order, 8 bytes of a hash of the row's listing, joined, in base64"
+    )
+    carried: str = Field(
+        "",
+        description="Earlier rows whose listing no shard holds now: hash and tick_id, 24 bytes each, joined, in base64",
+    )
 
 
 class QuotaUsage(BaseModel):
@@ -54,15 +61,38 @@ Cursor = Annotated[PollCursor | QuotaUsage | ScheduleMark, Field(discriminator="
 CURSOR: TypeAdapter[Cursor] = TypeAdapter(Cursor)
 
 
-def pack_tick_ids(tick_ids: Iterable[UUID]) -> str:
-    """Join ids: 17,000 listings take 363 KB, half of what a JSON list takes."""
-    return b64encode(b"".join(sorted({tick_id.bytes for tick_id in tick_ids}))).decode()
-
-
 def unpack_tick_ids(packed: str) -> frozenset[bytes]:
     """Return the ids as 16-byte strings, which hash faster than UUIDs."""
     joined = b64decode(packed)
     return frozenset(joined[start : start + 16] for start in range(0, len(joined), 16))
+
+
+ContentOf = bytes
+"""Which content a listing had: 8 bytes of a hash of the listing, then the 16 bytes of the tick_id."""
+
+
+def pack_contents(contents: Iterable[ContentOf]) -> tuple[str, str]:
+    """Return a cursor's `tick_ids` and `listings`."""
+    ordered = sorted((content[8:], content[:8]) for content in set(contents))
+    tick_ids, listings = (b"".join(column) for column in (zip(*ordered, strict=True) if ordered else ((), ())))
+    return b64encode(tick_ids).decode(), b64encode(listings).decode()
+
+
+def unpack_contents(cursor: PollCursor) -> frozenset[ContentOf]:
+    """Return what the answer held; nothing for a cursor that does not tell the listings."""
+    tick_ids, listings = b64decode(cursor.tick_ids), b64decode(cursor.listings)
+    return frozenset(listings[8 * n : 8 * n + 8] + tick_ids[16 * n : 16 * n + 16] for n in range(len(listings) // 8))
+
+
+def pack_carried(contents: Iterable[ContentOf]) -> str:
+    """Return a cursor's `carried`."""
+    return b64encode(b"".join(sorted(contents))).decode()
+
+
+def unpack_carried(cursor: PollCursor) -> frozenset[ContentOf]:
+    """Return what the shard remembers of listings that are on no shard now."""
+    joined = b64decode(cursor.carried)
+    return frozenset(joined[start : start + 24] for start in range(0, len(joined), 24))
 
 
 def cursor_key(cursor: Cursor) -> str:

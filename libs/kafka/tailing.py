@@ -1,6 +1,7 @@
 """Following a topic without a group: committed records only, in order a partition, through outages."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from libs.kafka.errors import KafkaUnreachableError, telling_outages
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
+SLICE_MS = 25
+"""The client does not return when it has only passed markers, so its position is looked at this often."""
 RETRY_SECONDS = 1.0
 OFFSETS_SECONDS = 10.0
 
@@ -61,14 +64,21 @@ class Tail:
         return self._following()
 
     async def read(self, wait_seconds: float = POLL_SECONDS) -> list[TopicRecord]:
-        """Return what is there, after at most about `wait_seconds`; nothing in an outage. Says when one begins and ends."""
+        """Return what is there, after at most about `wait_seconds`; nothing in an outage. Says when one begins and ends.
+
+        Returns early, with nothing, when it has passed a transaction's marker: somebody may be waiting for the position.
+        """
         try:
             with telling_outages():
                 consumer = await self._opened()
-                fetched = await consumer.getmany(timeout_ms=int(wait_seconds * 1000))
+                until = time.monotonic() + wait_seconds
+                before = dict(self.positions)
+                while True:
+                    fetched = await consumer.getmany(timeout_ms=SLICE_MS)
+                    await self._remember_positions(consumer)
+                    if fetched or self.positions != before or time.monotonic() >= until:
+                        break
                 records = [topic_record(one) for several in fetched.values() for one in several]
-                for place in consumer.assignment():
-                    self.positions[place.partition] = await asyncio.wait_for(consumer.position(place), OFFSETS_SECONDS)
         except KafkaUnreachableError as error:
             await self._lost(error)
             return []
@@ -84,6 +94,12 @@ class Tail:
         while True:
             if records := await self.read():
                 yield records
+
+    async def _remember_positions(self, consumer: AIOKafkaConsumer) -> None:
+        """Does not give way while positions are known, so a reader that is cancelled loses nothing it had fetched."""
+        async with asyncio.timeout(OFFSETS_SECONDS):
+            for place in consumer.assignment():
+                self.positions[place.partition] = await consumer.position(place)
 
     async def _opened(self) -> AIOKafkaConsumer:
         if self._consumer is not None:

@@ -5,10 +5,20 @@ import asyncio
 import structlog
 from pydantic import ValidationError
 
-from libs.contracts.cursors import CURSOR, Cursor, PollCursor, QuotaUsage, ScheduleMark, cursor_key, unpack_tick_ids
+from libs.contracts.cursors import (
+    CURSOR,
+    Cursor,
+    PollCursor,
+    QuotaUsage,
+    ScheduleMark,
+    cursor_key,
+    unpack_carried,
+    unpack_contents,
+)
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
 from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+from libs.producing.published import Published, ShardMemory
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +36,8 @@ class CursorView:
         self._moved = asyncio.Condition()
         self.position = 0
         self.changes = 0
-        self.tick_ids: dict[str, frozenset[bytes]] = {}
+        self.shards: dict[str, ShardMemory] = {}
+        """In the order of their newest answers."""
         self.usages: dict[int, QuotaUsage] = {}
         self.scheduled: ScheduleMark | None = None
 
@@ -55,9 +66,9 @@ class CursorView:
         except TimeoutError as error:
             raise KafkaUnreachableError(f"{self._tail.topic} could not be read up to {offset}") from error
 
-    def published(self) -> frozenset[bytes]:
-        """Return the tick_ids of the last answer of every shard: rows move between a provider's pages."""
-        return frozenset().union(*self.tick_ids.values())
+    def published(self, shard: str) -> Published:
+        """Return what is published already, as a shard asks."""
+        return Published(self.shards, shard)
 
     def _apply(self, record: TopicRecord) -> None:
         source, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
@@ -65,7 +76,7 @@ class CursorView:
             return
         self.changes += 1
         if record.value is None:
-            self.tick_ids.pop(name, None)
+            self.shards.pop(name, None)
             return
         try:
             cursor = CURSOR.validate_json(record.value)
@@ -74,7 +85,8 @@ class CursorView:
             return
         match cursor:
             case PollCursor():
-                self.tick_ids[cursor.shard] = unpack_tick_ids(cursor.tick_ids)
+                self.shards.pop(cursor.shard, None)
+                self.shards[cursor.shard] = ShardMemory(unpack_contents(cursor), unpack_carried(cursor))
             case QuotaUsage():
                 self.usages[cursor.command_partition] = cursor
             case ScheduleMark():

@@ -9,6 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
+from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
 from libs.contracts.run_events import RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
 from libs.domain.rejections import Reason, Rejection
@@ -18,7 +19,7 @@ from libs.process.clock import Clock
 from libs.producing.cursors import CursorView, forgotten
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
 from libs.producing.messages import command_record, event_record
-from libs.producing.publication import STAGE, News, ReadAnswer, read_answer
+from libs.producing.publication import STAGE, News, read_answer
 from libs.producing.quota import KeyQuota
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
@@ -63,7 +64,7 @@ class Poller:
         planned = list(dict.fromkeys(shards))
 
         def compose() -> Writing:
-            gone = [shard for shard in self.view.tick_ids if shard not in planned]
+            gone = [shard for shard in self.view.shards if shard not in planned]
             tombstones = [forgotten(self.topics.cursors.name, command.source, shard) for shard in gone]
             commands = [
                 command_record(self.topics.commands.name, command.model_copy(update={"shard": shard})) for shard in planned
@@ -87,8 +88,9 @@ class Poller:
         composed: list[News] = []
 
         def compose() -> Writing:
-            composed.append(read.news(self.view.published()))
-            return self._publication(command, read, composed[-1])
+            known = self.view.published(command.shard)
+            composed.append(read.news(known))
+            return self._publication(command, read.cursor(known), composed[-1])
 
         if await self.writer.write(compose, command=record):
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
@@ -102,7 +104,7 @@ class Poller:
             raise FetchFailedError(f"the answer has {len(answer.rows)} rows, at most {MOST_ROWS}: divide it")
         return answer
 
-    def _publication(self, command: PollCommand, read: ReadAnswer, news: News) -> Writing:
+    def _publication(self, command: PollCommand, cursor: PollCursor, news: News) -> Writing:
         def published(positions: Sequence[Position]) -> Sequence[Record]:
             event = ShardPublished(
                 run_id=command.run_id,
@@ -114,7 +116,7 @@ class Poller:
             )
             return [self._event(event)]
 
-        return Writing(claim=read.cursor(), records=[*news.ticks, *news.dead_letters], then=published)
+        return Writing(claim=cursor, records=[*news.ticks, *news.dead_letters], then=published)
 
     async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
         """A command that nobody can carry out: somebody else's bytes in our topic."""

@@ -1,7 +1,6 @@
 """From a shard's answer to records: what is unchanged is dropped, what names no listing is set aside, the rest is published."""
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.contracts.cursors import PollCursor, pack_tick_ids
+from libs.contracts.cursors import ContentOf, PollCursor, pack_carried, pack_contents
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickFrame, encode_raw_tick
 from libs.contracts.run_events import ShardCounts
@@ -17,6 +16,7 @@ from libs.domain.identity import tick_id_of
 from libs.domain.rejections import Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.fetching import Answer, Row
+from libs.producing.published import Published, content_of
 from libs.producing.topics import ProducerTopics
 from libs.sources.source import RowIdentity, Source
 
@@ -27,6 +27,7 @@ class _Read(NamedTuple):
     """A row, what it is, and the id of its content; a bad row has one too, so that it is set aside once and not at each poll."""
 
     tick_id: UUID
+    content: ContentOf
     row: Row
     identity: RowIdentity | Rejection
 
@@ -42,23 +43,29 @@ class ReadAnswer:
     fetched_at: datetime
     rows: Sequence[_Read]
 
-    def cursor(self) -> PollCursor:
+    def cursor(self, published: Published) -> PollCursor:
         """Return what the shard must remember."""
-        packed = pack_tick_ids(read.tick_id for read in self.rows)
+        held = {read.content for read in self.rows}
+        tick_ids, listings = pack_contents(held)
         return PollCursor(
-            source=self.source.name, shard=self.shard, run_id=self.run_id, polled_at=self.fetched_at, tick_ids=packed
+            source=self.source.name,
+            shard=self.shard,
+            run_id=self.run_id,
+            polled_at=self.fetched_at,
+            tick_ids=tick_ids,
+            listings=listings,
+            carried=pack_carried(published.carried_on(held)),
         )
 
-    def news(self, published: AbstractSet[bytes]) -> "News":
+    def news(self, published: Published) -> "News":
         """Return the records of what is not published yet; a repeat within the answer counts as unchanged."""
         seen: set[bytes] = set()
         ticks: list[Record] = []
         dead_letters: list[Record] = []
         for read in self.rows:
-            tick_id = read.tick_id.bytes
-            if tick_id in published or tick_id in seen:
+            if read.content in seen or published.holds(read.content):
                 continue
-            seen.add(tick_id)
+            seen.add(read.content)
             if isinstance(read.identity, Rejection):
                 dead_letters.append(self._dead_letter(read.row, read.identity))
             else:
@@ -117,7 +124,9 @@ def read_answer(source: Source, topics: ProducerTopics, run_id: UUID, shard: str
 def _read(source: Source, row: Row, updated_at: datetime) -> _Read:
     identity = row.rejection or source.identify(row.payload, updated_at)
     source_id = "" if isinstance(identity, Rejection) else identity.source_id
-    return _Read(tick_id_of(source.name, source_id, row.payload), row, identity)
+    tick_id = tick_id_of(source.name, source_id, row.payload)
+    # Rows without a listing have nothing in common: each is its own.
+    return _Read(tick_id, content_of(source_id or tick_id.hex, tick_id.bytes), row, identity)
 
 
 def _line_header(row: Row) -> list[tuple[str, bytes]]:

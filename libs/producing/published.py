@@ -1,0 +1,78 @@
+"""What is published already, judged from what each shard's last answer held.
+
+A provider's pages shift between two calls, so a row may leave one shard and come up in another, in the same run, in a later
+one, or after an absence. So the contents of all shards count, and which content a *listing* had last: a content that was
+replaced by another and comes back must be published again, or the topic would end with the wrong one.
+Forgetting costs a duplicate, which the normalizer drops; it never costs a tick.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+from libs.contracts.cursors import ContentOf
+
+LISTING_BYTES = 8
+MOST_CARRIED = 20_000
+"""Listings that a shard remembers although they are on no shard now: more than any provider has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardMemory:
+    """What a shard's last answer held, and what it keeps in mind of earlier ones."""
+
+    held: AbstractSet[ContentOf]
+    carried: AbstractSet[ContentOf] = frozenset()
+
+
+def content_of(source_id: str, tick_id: bytes) -> ContentOf:
+    """Name a content of a listing."""
+    return blake2b(source_id.encode("utf-8", "surrogatepass"), digest_size=LISTING_BYTES).digest() + tick_id
+
+
+class Published:
+    """The memories of all shards at one moment, the one with the newest answer last, as one shard asks them."""
+
+    def __init__(self, shards: Mapping[str, ShardMemory], shard: str) -> None:
+        self._own = shards.get(shard, ShardMemory(frozenset()))
+        self._all = list(shards.values())
+        self._others = [memory for name, memory in shards.items() if name != shard]
+
+    def holds(self, content: ContentOf) -> bool:
+        """Whether this is what its listing had last: on the asking shard, or else wherever the listing was newest."""
+        if content in self._own.held:
+            return True
+        return content in self._anywhere and content in self._newest.get(content[:LISTING_BYTES], ())
+
+    def carried_on(self, answer: AbstractSet[ContentOf]) -> frozenset[ContentOf]:
+        """Return what the asking shard must keep in mind: listings that it had, the answer has not, and no other shard holds."""
+        known = self._own.held | self._own.carried
+        if not known - answer:
+            return frozenset()
+        present = _listings(answer)
+        missing = [content for content in known if content[:LISTING_BYTES] not in present]
+        elsewhere = set().union(*(_listings(memory.held) for memory in self._others)) if missing else set()
+        return frozenset([content for content in missing if content[:LISTING_BYTES] not in elsewhere][:MOST_CARRIED])
+
+    @cached_property
+    def _anywhere(self) -> frozenset[ContentOf]:
+        return frozenset().union(*(memory.held for memory in self._all), *(memory.carried for memory in self._all))
+
+    @cached_property
+    def _newest(self) -> dict[bytes, AbstractSet[ContentOf]]:
+        """Listing -> the contents among which it was newest. Two shards that remember it differently do not know."""
+        newest: dict[bytes, AbstractSet[ContentOf]] = {}
+        for memory in self._all:
+            for content in memory.carried:
+                before = newest.get(content[:LISTING_BYTES])
+                agreed = before is None or before is memory.carried or content in before
+                newest[content[:LISTING_BYTES]] = memory.carried if agreed else frozenset()
+        for memory in self._all:
+            newest.update((content[:LISTING_BYTES], memory.held) for content in memory.held)
+        return newest
+
+
+def _listings(contents: AbstractSet[ContentOf]) -> set[bytes]:
+    return {content[:LISTING_BYTES] for content in contents}
