@@ -6,15 +6,18 @@ The rules for acknowledging live here, once: by hand, after the work, in order. 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import faust
 import structlog
 from faust.app.base import BootStrategy
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 from yarl import URL
 
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import telling_outages
 from libs.streaming.chunks import Chunk, ChunkLostError
 from libs.streaming.transport import ChunkConsumer, ChunkTransport
 
@@ -22,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS: Final = 8.0
 """Longest orderly stop; with the broker away the last commit would wait for ever, and what is not committed is read again."""
+
+LOG_END_SECONDS: Final = 10.0
 
 NO_QUEUE_LIMIT: Final = 1_000
 """Events in a stream's queue. Never reached: the consumer stops asking for a topic long before (`AHEAD`)."""
@@ -72,6 +77,10 @@ class _App(faust.App):
         """No tables, so no folder either."""
 
 
+ChunkApp: TypeAlias = faust.App
+"""What `create_chunk_app` makes; a name for those who may not know Faust."""
+
+
 def create_chunk_app(
     connection: KafkaConnection,
     group: str,
@@ -79,7 +88,7 @@ def create_chunk_app(
     chunk_records: int,
     chunk_bytes: int = 8_388_608,
     on_gap: Callable[[str, int, int, int], None] = lambda *_: None,
-) -> faust.App:
+) -> ChunkApp:
     """Make a Faust app that consumes as `group` and delivers chunks. Nothing connects before `run_app`.
 
     `on_gap(topic, partition, wanted, earliest_kept)` hears of offsets that retention removed before they were read.
@@ -102,7 +111,7 @@ def create_chunk_app(
     return app
 
 
-def add_agent(app: faust.App, name: str, topics: Sequence[str], work: Callable[[Chunks], Awaitable[None]]) -> None:
+def add_agent(app: ChunkApp, name: str, topics: Sequence[str], work: Callable[[Chunks], Awaitable[None]]) -> None:
     """Let `work` read the chunks of these topics, one at a time. If it raises, or returns, the process ends."""
 
     async def agent(stream: Any) -> None:
@@ -114,7 +123,26 @@ def add_agent(app: faust.App, name: str, topics: Sequence[str], work: Callable[[
     app.agent(channel, name=name, concurrency=1, supervisor_strategy=CrashingSupervisor)(agent)
 
 
-async def run_app(app: faust.App) -> None:
+def applied_position(app: ChunkApp, topic: str, partition: int) -> int | None:
+    """Return up to where this worker has applied the partition; None while the partition is not its own."""
+    consumer: Any = app.consumer
+    try:
+        position: int | None = consumer.applied_position(topic, partition)
+    except ConsumerNotStarted:
+        return None
+    return position
+
+
+async def log_end(app: ChunkApp, topic: str, partition: int) -> int:
+    """Return the end of the partition's log as the broker tells it now. Raises KafkaUnreachableError."""
+    place = TP(topic, partition)
+    with telling_outages():
+        async with asyncio.timeout(LOG_END_SECONDS):
+            ends = await app.consumer.highwaters(place)
+    return int(ends[place])
+
+
+async def run_app(app: ChunkApp) -> None:
     """Consume until cancelled. Raises what crashed an agent or the consumer: Faust itself would only log it."""
     try:
         await app.start()
@@ -125,7 +153,7 @@ async def run_app(app: faust.App) -> None:
         raise app.crash_reason
 
 
-async def _stop(app: faust.App) -> None:
+async def _stop(app: ChunkApp) -> None:
     stopping = asyncio.ensure_future(app.stop())
     with suppress(asyncio.CancelledError):
         _, late = await asyncio.wait({stopping}, timeout=STOP_SECONDS)

@@ -203,6 +203,13 @@ class ChunkConsumer(driver.Consumer):
             self._applied[tp] = chunk.end
             self._acknowledged.set()
 
+    def applied_position(self, topic: str, partition: int) -> int | None:
+        """Return up to where the partition has been applied, None while it is not ours."""
+        tp = TP(topic, partition)
+        if tp not in self.assignment():
+            return None
+        return self._applied.get(tp) or self._committed_offset[tp] or 0
+
     @Service.task
     async def _commit_handler(self) -> None:
         while not self.should_stop:

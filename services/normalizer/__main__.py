@@ -1,0 +1,35 @@
+"""The normalizer: raw ticks in; Postgres, canonical assets, dead letters and the ends of runs out.
+
+A worker of the group `kasparro-normalizer`: start as many as there are partitions. A chunk of records is acknowledged
+when Postgres and Kafka have everything that follows from it, so one that dies anywhere loses nothing. While Postgres or
+Kafka is away it waits and keeps its partitions.
+"""
+
+from libs.kafka.connection import KafkaConnection
+from libs.process.clock import SystemClock
+from libs.process.settings import read_settings
+from libs.process.shutdown import run_until_stopped
+from libs.telemetry.logging import configure_logging
+from services.normalizer.settings import NormalizerSettings
+from services.normalizer.wiring import Limits, run_normalizer
+
+
+async def run(settings: NormalizerSettings) -> None:
+    """Wire and run."""
+    await run_normalizer(
+        KafkaConnection(settings.kafka_bootstrap_servers, "kasparro-normalizer"),
+        settings.database_url.get_secret_value(),
+        SystemClock(),
+        limits=Limits(settings.chunk_records, settings.chunk_bytes, settings.retry_ceiling),
+    )
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; a bug ends the process with its traceback and a code that is not 0."""
+    settings = read_settings(NormalizerSettings)
+    configure_logging(settings.log_level, "normalizer", style=settings.log_format)
+    run_until_stopped(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""From records to quotes. Pure: what is wrong with a record is an answer, and one bad record spares its neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from libs.contracts.dead_letters import Origin, dead_letter_headers
+from libs.contracts.raw_tick import RawTickFrame, decode_raw_tick
+from libs.domain.identity import tick_id_of
+from libs.domain.rejections import Reason, Rejection
+from libs.kafka.records import Record as Outgoing
+from libs.postgres.writing.chunks import Entry
+from libs.postgres.writing.ticks import SetAside, Tick
+from libs.sources.source import Source
+from libs.streaming.chunks import Chunk, Record
+
+CLOCK_SKEW_ALLOWED: Final = timedelta(hours=24)
+"""Between the producer's clock and the broker's. A tick from the far future would keep every later one out."""
+
+ATTEMPT_HEADER: Final = "kasparro.attempt"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that can never be applied, and why."""
+
+    record: Record
+    rejection: Rejection
+    run_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A chunk as read: what to write, every record of it in order, and what was rejected."""
+
+    entries: list[Entry] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def read_chunk(source: Source, records: Sequence[Record]) -> Reading:
+    """Read every record as a tick of the source."""
+    reading = Reading()
+    for record in records:
+        read = _read(source, record)
+        if isinstance(read, Rejected):
+            reading.rejected.append(read)
+            reading.entries.append(SetAside(record.offset, read.run_id))
+        else:
+            reading.entries.append(read)
+    return reading
+
+
+def dead_letter(rejected: Rejected, chunk: Chunk, *, stage: str, source: str, topic: str) -> Outgoing:
+    """Make the dead letter: key and bytes untouched, the headers say why and where from."""
+    record = rejected.record
+    headers = dead_letter_headers(
+        rejected.rejection,
+        Origin(chunk.topic, chunk.partition, record.offset),
+        stage=stage,
+        source=source,
+        run_id=rejected.run_id,
+        attempt=_attempt(record),
+        original=record.headers,
+    )
+    return Outgoing(topic, record.key, record.value, tuple(headers))
+
+
+def _read(source: Source, record: Record) -> Tick | Rejected:
+    frame = _frame(record)
+    if isinstance(frame, Rejection):
+        return Rejected(record, frame, None)
+    wrong = _mismatch(source, record, frame)
+    if wrong is not None:
+        return Rejected(record, wrong, frame.run_id)
+    quote = source.quote_of(frame)
+    if isinstance(quote, Rejection):
+        return Rejected(record, quote, frame.run_id)
+    return Tick(record.offset, quote, bytes(frame.payload).decode())
+
+
+def _frame(record: Record) -> RawTickFrame | Rejection:
+    if record.value is None:
+        return Rejection(Reason.UNDECODABLE, "the record has no value")
+    try:
+        return decode_raw_tick(record.value)
+    except msgspec.ValidationError as error:
+        return Rejection(Reason.WRONG_SHAPE, f"not a RawTick: {error}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Rejection(Reason.UNDECODABLE, f"not JSON: {error}")
+
+
+def _mismatch(source: Source, record: Record, frame: RawTickFrame) -> Rejection | None:
+    """Compare what the tick says of itself with its topic, its key, its content and Kafka's clock."""
+    if frame.source != source.name:
+        return Rejection(Reason.IDENTITY_MISMATCH, f"a tick of {frame.source!r} in the topic of {source.name!r}")
+    if frame.asset_uid.encode("utf-8", "replace") != record.key:
+        return Rejection(Reason.IDENTITY_MISMATCH, f"asset_uid {frame.asset_uid!r} under the key {record.key!r}")
+    if tick_id_of(frame.source, frame.source_id, bytes(frame.payload)) != frame.tick_id:
+        return Rejection(Reason.IDENTITY_MISMATCH, f"tick_id {frame.tick_id} is not that of the content")
+    if frame.fetched_at.tzinfo is None:
+        return Rejection(Reason.UNREADABLE_TIME, "fetched_at has no time zone")
+    if frame.fetched_at - _published_at(record) > CLOCK_SKEW_ALLOWED:
+        return Rejection(Reason.TIME_IN_FUTURE, f"fetched_at {frame.fetched_at} is over 24 h after it was published")
+    return None
+
+
+def _published_at(record: Record) -> datetime:
+    """Kafka's time of the record: the same in every replay, so a replay judges the same."""
+    return datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
+
+
+def _attempt(record: Record) -> int:
+    """How often the record has been tried: a re-driven dead letter carries its count."""
+    for name, value in record.headers:
+        if name == ATTEMPT_HEADER and value.isdigit():
+            return int(value)
+    return 1

@@ -1,0 +1,176 @@
+"""Runs: what etl.runs tells is projected into the tables, and a run ends when its last tick has been applied."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from libs.contracts.run_events import RUN_EVENT, RunEvent, RunFailed, RunSucceeded
+from libs.domain.rejections import Reason, Rejection
+from libs.kafka.errors import FencedProducerError, KafkaUnreachableError, WedgedProducerError
+from libs.kafka.records import Record as Outgoing
+from libs.kafka.transactions import TransactionalClient
+from libs.postgres import errors as postgres_errors
+from libs.postgres.writing.runs import PublishedRun, load_published, project
+from libs.streaming.agents import Chunks
+from libs.streaming.checkpoints import Checkpoints
+from libs.streaming.chunks import Chunk, Record
+from services.normalizer.reading import Rejected, dead_letter
+from services.normalizer.ticks import Outlets
+
+log = structlog.get_logger(__name__)
+
+STAGE: Final = "runs"
+EAGER_SECONDS: Final = 0.05
+"""Between two looks while a run waits for its ticks."""
+IDLE_SECONDS: Final = 1.0
+"""Between two looks otherwise; a run that becomes published wakes us at once."""
+TRANSACTIONAL_ID: Final = "kasparro-run-ends"
+"""Whoever opens it last is the one that ends runs; an owner that was left behind can no longer write."""
+
+
+async def project_runs(chunks: Chunks, outlets: Outlets, projected: asyncio.Event) -> None:
+    """Work through etl.runs for ever; sets `projected` after each chunk."""
+    async for chunk in chunks.unacknowledged():
+        events, rejected = _read(chunk)
+        rejected += await _project(events, outlets)
+        letters = [dead_letter(one, chunk, stage=STAGE, source="", topic=outlets.dead_letters_topic) for one in rejected]
+        if letters:
+            await outlets.publish(letters)
+            log.error("run_events_dead_lettered", count=len(letters), detail=rejected[0].rejection.detail)
+        chunks.acknowledge(chunk)
+        projected.set()
+
+
+def _read(chunk: Chunk) -> tuple[list[tuple[Record, RunEvent]], list[Rejected]]:
+    events: list[tuple[Record, RunEvent]] = []
+    rejected: list[Rejected] = []
+    for record in chunk.records:
+        try:
+            events.append((record, RUN_EVENT.validate_json(record.value or b"")))
+        except ValidationError as error:
+            detail = f"not a run event: {error.errors(include_url=False)[0]['msg']}"
+            rejected.append(Rejected(record, Rejection(Reason.UNDECODABLE, detail), None))
+    return events, rejected
+
+
+async def _project(events: Sequence[tuple[Record, RunEvent]], outlets: Outlets) -> list[Rejected]:
+    """Project the events; return those that Postgres refuses, found by halving."""
+    if not events:
+        return []
+    try:
+        await outlets.through_postgres(lambda: project(outlets.pool, [event for _, event in events]))
+    except Exception as error:
+        if not postgres_errors.is_refusal(error):
+            raise
+        if len(events) == 1:
+            record, event = events[0]
+            rejection = Rejection(Reason.REFUSED_BY_DATABASE, f"{type(error).__name__}: {error}"[:1_000])
+            return [Rejected(record, rejection, event.run_id)]
+    else:
+        return []
+    half = len(events) // 2
+    return await _project(events[:half], outlets) + await _project(events[half:], outlets)
+
+
+class Ownership(Protocol):
+    """What this worker holds of etl.runs."""
+
+    def applied(self) -> int | None:
+        """Return up to where the topic has been projected, None while another worker owns it."""
+        ...
+
+    async def log_end(self) -> int:
+        """Return where the topic ends now. Raises KafkaUnreachableError."""
+        ...
+
+
+@dataclass
+class RunEnds:
+    """Ends runs, while etl.runs is ours: publishes RunSucceeded or RunFailed once the checkpoints have passed a run's ticks.
+
+    The event comes back through the topic and is projected like any other, so that the topic alone tells the story.
+    """
+
+    outlets: Outlets
+    client: TransactionalClient
+    checkpoints: Checkpoints
+    ownership: Ownership
+    raw_topics: Mapping[str, str]
+    runs_topic: str
+    projected: asyncio.Event
+    _barrier: int = 0
+    _ended: set[UUID] = field(default_factory=set)
+
+    async def keep_ending(self) -> None:
+        """Look for ever, through outages of Kafka and Postgres."""
+        while True:
+            waiting = False
+            try:
+                waiting = await self.end_what_is_applied()
+            except (FencedProducerError, WedgedProducerError, KafkaUnreachableError) as error:
+                log.warning("run_ends_delayed", error=repr(error))
+                await self.client.close()
+            await self._until_worth_a_look(waiting=waiting)
+
+    async def end_what_is_applied(self) -> bool:
+        """End the runs whose ticks are applied; return whether others still wait."""
+        if self.ownership.applied() is None:
+            await self.client.close()
+            return False
+        if not self.client.is_open:
+            # Whoever ended runs before us can do so no longer; what they did stands before the log's end.
+            await self.client.open()
+            self._barrier = await self.ownership.log_end()
+            self._ended.clear()
+        applied = self.ownership.applied()
+        if applied is None or applied < self._barrier:
+            return True
+        published = await self.outlets.through_postgres(lambda: load_published(self.outlets.pool))
+        self._ended &= {run.run_id for run in published}
+        waiting = [run for run in published if run.run_id not in self._ended]
+        if not waiting:
+            return False
+        committed = await self.checkpoints.committed()
+        done = [run for run in waiting if self._is_applied(run, committed)]
+        if done:
+            # Counted again: what was applied since the runs were loaded belongs to them too.
+            ids = {run.run_id for run in done}
+            counted = await self.outlets.through_postgres(lambda: load_published(self.outlets.pool))
+            await self._end([run for run in counted if run.run_id in ids])
+        return len(done) < len(waiting)
+
+    def _is_applied(self, run: PublishedRun, committed: Mapping[tuple[str, int], int]) -> bool:
+        topic = self.raw_topics.get(run.source, "")
+        return all(committed.get((topic, partition), 0) > offset for partition, offset in run.last_offsets.items())
+
+    async def _end(self, runs: Sequence[PublishedRun]) -> None:
+        events = [self._end_of(run) for run in runs]
+        async with self.client.transaction() as transaction:
+            await transaction.send(
+                [Outgoing(self.runs_topic, str(event.run_id).encode(), RUN_EVENT.dump_json(event)) for event in events]
+            )
+        self._ended |= {event.run_id for event in events}
+        for event in events:
+            log.info("run_ended", run_id=str(event.run_id), source=event.source, status=event.event, **event.totals.model_dump())
+
+    def _end_of(self, run: PublishedRun) -> RunSucceeded | RunFailed:
+        at = self.outlets.clock.utc()
+        if run.errors:
+            return RunFailed(run_id=run.run_id, source=run.source, at=at, error="; ".join(run.errors), totals=run.totals)
+        return RunSucceeded(run_id=run.run_id, source=run.source, at=at, totals=run.totals)
+
+    async def _until_worth_a_look(self, *, waiting: bool) -> None:
+        if waiting:
+            await self.outlets.clock.sleep(EAGER_SECONDS)
+            return
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self.projected.wait()
+        except TimeoutError:
+            return
+        self.projected.clear()

@@ -1,0 +1,145 @@
+"""Everything the normalizer owns, built from values, so that a test builds the same on topics of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from libs.contracts.topics import ASSETS_NORMALIZED, DEAD_LETTERS, NORMALIZER_GROUP, PARTITIONS, RUN_EVENTS, SOURCE_TOPICS
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.partitioning import partition_of
+from libs.kafka.publishing import open_publisher
+from libs.kafka.transactions import TransactionalClient
+from libs.postgres.errors import is_outage
+from libs.postgres.pool import open_pool
+from libs.postgres.schema import wait_until_migrated
+from libs.postgres.writing.chunks import Destination
+from libs.process.clock import Clock
+from libs.process.outages import wait_out
+from libs.sources.catalogue import PRIORITIES, SOURCES
+from libs.sources.source import Source
+from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_chunk_app, log_end, run_app
+from libs.streaming.checkpoints import Checkpoints, open_checkpoints, wait_until_ready
+from services.normalizer.runs import TRANSACTIONAL_ID, RunEnds, project_runs
+from services.normalizer.ticks import Inlet, Outlets, normalize
+
+log = structlog.get_logger(__name__)
+
+CONNECTIONS: Final = 4
+"""One for the chunk at work, one for run events, one for the ends of runs, one to spare."""
+
+STATEMENT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of the topics, and the group whose committed offsets are the checkpoints."""
+
+    raw: Mapping[str, str]
+    """Source -> its raw topic."""
+    assets: str = ASSETS_NORMALIZED.name
+    dead_letters: str = DEAD_LETTERS.name
+    runs: str = RUN_EVENTS.name
+    group: str = NORMALIZER_GROUP
+    partitions: int = PARTITIONS
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All of them."""
+        return [*self.raw.values(), self.assets, self.dead_letters, self.runs]
+
+
+DECLARED: Final = Topics(raw={source: topics.raw.name for source, topics in SOURCE_TOPICS.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at a time, and how patiently."""
+
+    chunk_records: int = 5_000
+    chunk_bytes: int = 8_388_608
+    retry_ceiling: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPartition:
+    """What this worker holds of etl.runs, which has one partition."""
+
+    app: ChunkApp
+    topic: str
+
+    def applied(self) -> int | None:
+        """See `services.normalizer.runs.Ownership`."""
+        return applied_position(self.app, self.topic, 0)
+
+    async def log_end(self) -> int:
+        """See `services.normalizer.runs.Ownership`."""
+        return await log_end(self.app, self.topic, 0)
+
+
+async def run_normalizer(
+    connection: KafkaConnection,
+    database_url: str,
+    clock: Clock,
+    *,
+    topics: Topics = DECLARED,
+    sources: Mapping[str, Source] = SOURCES,
+    limits: Limits = Limits(),
+) -> None:
+    """Normalize until cancelled. Waits for a migrated database and for the topics first; a bug leaves as its own error."""
+    async with (
+        open_pool(
+            database_url, application="kasparro-normalizer", connections=CONNECTIONS, statement_seconds=STATEMENT_SECONDS
+        ) as pool,
+        open_checkpoints(connection, topics.group) as checkpoints,
+        open_publisher(connection) as publisher,
+    ):
+        await wait_until_ready(checkpoints, topics.names, clock)
+        await wait_out(
+            lambda: wait_until_migrated(pool, clock), is_outage, dependency="postgres", clock=clock, ceiling=limits.retry_ceiling
+        )
+        outlets = Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, limits.retry_ceiling)
+        await _serve(connection, outlets, checkpoints, topics=topics, sources=sources, limits=limits)
+
+
+async def _serve(
+    connection: KafkaConnection,
+    outlets: Outlets,
+    checkpoints: Checkpoints,
+    *,
+    topics: Topics,
+    sources: Mapping[str, Source],
+    limits: Limits,
+) -> None:
+    inlets = {topic: _inlet(sources[name], topics.partitions) for name, topic in topics.raw.items()}
+    projected = asyncio.Event()
+    app = create_chunk_app(connection, topics.group, chunk_records=limits.chunk_records, chunk_bytes=limits.chunk_bytes)
+    add_agent(app, "normalize", list(inlets), partial(normalize, inlets=inlets, outlets=outlets))
+    add_agent(app, "project-runs", [topics.runs], partial(project_runs, outlets=outlets, projected=projected))
+    async with _run_ends_client(connection, topics.group) as client:
+        ends = RunEnds(outlets, client, checkpoints, RunsPartition(app, topics.runs), topics.raw, topics.runs, projected)
+        log.info("normalizer_started", topics=list(inlets), group=topics.group)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run_app(app))
+            tasks.create_task(ends.keep_ending())
+
+
+@asynccontextmanager
+async def _run_ends_client(connection: KafkaConnection, group: str) -> AsyncIterator[TransactionalClient]:
+    client = TransactionalClient(connection, f"{group}-{TRANSACTIONAL_ID}")
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _inlet(source: Source, partitions: int) -> Inlet:
+    def place_of(asset_uid: str) -> int:
+        return partition_of(asset_uid.encode("utf-8", "replace"), partitions)
+
+    return Inlet(source, Destination(source.name, source.raw_table, PRIORITIES, place_of))
