@@ -43,10 +43,20 @@ def test_history_never_anchors_or_values_an_asset(quotes: list[Quote]) -> None:
 
 def test_best_rank_anchors_before_the_largest_market_cap() -> None:
     ranked = quote(source_id="ranked", market_cap_rank=7, market_cap_usd=Decimal(1))
-    large = quote(source_id="large", market_cap_rank=None, market_cap_usd=Decimal(10**12))
-    asset = asset_of([large, ranked], PRIORITIES)
-    assert asset is not None
-    assert asset.anchor == ranked.listing
+    for rank in (8, None, 0):
+        large = quote(source_id="large", market_cap_rank=rank, market_cap_usd=Decimal(10**12))
+        asset = asset_of([large, ranked], PRIORITIES)
+        assert asset is not None
+        assert asset.anchor == ranked.listing
+
+
+def test_a_quote_competes_for_seven_days_and_not_a_microsecond_longer() -> None:
+    for age, competes in ((COMPETES_WITHIN, True), (COMPETES_WITHIN + timedelta(microseconds=1), False)):
+        best_once = quote(source_id="best-once", market_cap_rank=1)
+        newest = quote(source_id="newest", market_cap_rank=9, source_updated_at=START + age)
+        asset = asset_of([best_once, newest], PRIORITIES)
+        assert asset is not None
+        assert (asset.anchor == best_once.listing) is competes
 
 
 def test_without_ranks_the_largest_market_cap_anchors_then_the_source_then_the_id() -> None:
