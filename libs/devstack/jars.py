@@ -81,7 +81,7 @@ async def _fetch_all(missing: list[Jar], folder: Path, repository_url: str, prog
     async def fetch(jar: Jar) -> None:
         nonlocal done
         content = await _download(session, f"{repository_url.rstrip('/')}/{jar.path}")
-        await asyncio.to_thread(_keep, jar, content, folder)
+        _keep(jar, content, folder)
         done += 1
         progress(done, of)
 

@@ -1,0 +1,82 @@
+"""How a command ends: with an exit code a script can tell apart, and one clear line for what an operator can mend."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import typer
+
+from libs.devstack.broker import BrokerError
+from libs.devstack.children import ChildDiedError
+from libs.devstack.database import DatabaseError
+from libs.devstack.jars import JarsUnavailableError
+from libs.devstack.state import StateError, is_full
+from libs.kafka.admin import TopicsError
+from libs.kafka.errors import KafkaUnreachableError
+from libs.postgres.migrations import DatabaseUnreachableError, MigrationError
+from services.cli.addresses import NotNamedError
+from services.cli.parts import UnknownPartError
+from services.cli.screen import Screen
+from services.cli.stack import ServerDiedError
+from services.cli.starting import MigrationFailedError
+from services.cli.supervising import ServiceFailedError
+from services.cli.up import MixedDataError, PortTakenError
+
+FAILED: Final = 1
+BAD_USE: Final = 2
+AWAY: Final = 3
+
+USE: tuple[type[BaseException], ...] = (NotNamedError, UnknownPartError, MixedDataError)
+OUT_OF_REACH: tuple[type[BaseException], ...] = (KafkaUnreachableError, DatabaseUnreachableError)
+EXPLAINED: tuple[type[BaseException], ...] = (
+    BrokerError,
+    ChildDiedError,
+    DatabaseError,
+    JarsUnavailableError,
+    MigrationError,
+    MigrationFailedError,
+    PortTakenError,
+    ServerDiedError,
+    ServiceFailedError,
+    StateError,
+    TopicsError,
+)
+
+
+@contextmanager
+def explained(screen: Screen) -> Iterator[None]:
+    """Turn what an operator can mend into a line and an exit code. A bug stays a traceback."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except Exception as error:
+        causes = [(leaf, _code(leaf)) for leaf in _leaves(error)]
+        codes = [code for _, code in causes if code is not None]
+        if len(codes) < len(causes):
+            raise
+        for leaf, _ in causes:
+            screen.fail(_message(leaf))
+        raise typer.Exit(codes[0]) from None
+
+
+def _code(error: BaseException) -> int | None:
+    if isinstance(error, USE):
+        return BAD_USE
+    if isinstance(error, OUT_OF_REACH):
+        return AWAY
+    if isinstance(error, (*EXPLAINED, TimeoutError)) or (isinstance(error, OSError) and is_full(error)):
+        return FAILED
+    return None
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, OSError) and is_full(error):
+        return f"The disk is full: {error}. Free some, or empty old state with `make clean-state`."
+    return str(error) or "Something did not answer in time; see the logs in the state folder"
+
+
+def _leaves(error: BaseException) -> Sequence[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]

@@ -1,0 +1,47 @@
+"""Whether the real providers can be reached, asked once before anything starts, and who stands in for them if not."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+ANSWER_SECONDS = 3.0
+TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider that the sandbox can stand in for: `probe` costs no quota, `sandbox_path` is where the sandbox plays it."""
+
+    source: str
+    probe: str
+    base_url_variable: str
+    sandbox_path: str
+
+
+PROVIDERS = (
+    Provider("coingecko", "https://api.coingecko.com/api/v3/ping", "COINGECKO_BASE_URL", "/api/v3"),
+    Provider("coinpaprika", "https://api.coinpaprika.com/v1/global", "COINPAPRIKA_BASE_URL", "/v1"),
+)
+
+
+async def reachable(providers: tuple[Provider, ...]) -> Mapping[str, bool]:
+    """Return, by source, whether its provider answers as itself; being told to slow down is an answer too."""
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        answers = await asyncio.gather(*(_answers(session, provider.probe) for provider in providers))
+    return {provider.source: answered for provider, answered in zip(providers, answers, strict=True)}
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.ok or answer.status == TOO_MANY_REQUESTS
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
+
+
+def sandbox_environment(providers: tuple[Provider, ...], port: int) -> dict[str, str]:
+    """Return the variables that point the producers of `providers` at the sandbox."""
+    return {provider.base_url_variable: f"http://127.0.0.1:{port}{provider.sandbox_path}" for provider in providers}

@@ -1,0 +1,50 @@
+"""What an operator may say to the command line by the environment; options of a command win over it."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from libs.process.settings import DatabaseUrl, Settings
+
+ROOT = Path(__file__).parents[2]
+"""The clone: the lock files, the migrations and the state are beside the code."""
+
+
+class StateSettings(Settings):
+    """Where the embedded servers live."""
+
+    kasparro_state: Path = Field(Path(".kasparro"), description="Folder of the embedded servers' data and of the logs")
+
+    @property
+    def state(self) -> Path:
+        """Absolute; relative ones are beside the code."""
+        return ROOT / self.kasparro_state
+
+
+class AddressSettings(StateSettings):
+    """What the operator's commands talk to; what is not named is taken from the stack that runs here."""
+
+    kafka_bootstrap_servers: str | None = Field(None, description="host:port, several joined by commas")
+    database_url: DatabaseUrl | None = Field(None, description="postgresql://user:password@host:port/database")
+    kasparro_api_url: str | None = Field(None, description="Where the HTTP API is, for `kasparro run`")
+    api_token: SecretStr | None = Field(None, description="Sent with POST when the HTTP API wants one")
+
+
+class UpSettings(AddressSettings):
+    """`kasparro up`: everything on this machine."""
+
+    host: str = Field("127.0.0.1", description="Address that the HTTP API listens on")
+    port: int = Field(8000, description="Port of the HTTP API", ge=1, le=65_535)
+    sandbox: Literal["auto", "always", "never"] = Field(
+        "auto", description="Whether the producers read the sandbox: `auto` when no real provider can be reached"
+    )
+    kasparro_kafka_port: int | None = Field(
+        None, description="Port of the embedded broker; a free one by default", ge=1, le=65_535
+    )
+    kasparro_postgres_port: int | None = Field(
+        None, description="Port of the embedded Postgres; a free one by default", ge=1, le=65_535
+    )
+    maven_repository_url: str | None = Field(None, description="A mirror to fetch Kafka's jars from")
+    coingecko_base_url: str | None = Field(None, description="CoinGecko, or a server with its paths and shapes")
+    coinpaprika_base_url: str | None = Field(None, description="CoinPaprika, or a server with its paths and shapes")
