@@ -21,9 +21,10 @@ _WIDE = Context(prec=1_000)
 class Asset:
     """What the quotes of one asset_uid add up to.
 
-    Name, symbol and rank are the anchor's, so that they do not flicker between sources; the values are those of the
-    listing taken, the freshest that agrees with the anchor. `price_spread_percent` is (highest - lowest) / lowest of the
-    agreeing prices, in per cent, None with fewer than two. `listings_total` counts the losers too.
+    Name (its symbol where it has none), symbol and rank are the anchor's, so that they do not flicker between sources;
+    the values are those of the listing taken, the freshest that agrees with the anchor. `price_spread_percent` is
+    (highest - lowest) / lowest of the agreeing prices, in per cent, None with fewer than two.
+    `listings_total` counts the losers too.
     """
 
     asset_uid: str
@@ -120,7 +121,7 @@ def _assemble(anchor: Quote, taken: Quote, same: Sequence[Quote], listings_total
     return Asset(
         asset_uid=anchor.asset_uid,
         symbol=anchor.symbol,
-        name=anchor.name,
+        name=anchor.name or anchor.symbol,
         market_cap_rank=anchor.market_cap_rank,
         anchor=anchor.listing,
         taken=taken.listing,

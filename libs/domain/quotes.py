@@ -12,7 +12,8 @@ from libs.domain.identity import Listing
 class Quote(NamedTuple):
     """One listing's values at `source_updated_at`. Money is in US dollars, percentages are per cent (4.2 is 4.2 %).
 
-    A named tuple because the normalizer makes one for every tick; its field order is also the column order of `quotes`.
+    `name` is empty where the row has none. A named tuple because the normalizer makes one for
+    every tick; its field order is also the column order of `quotes`.
     """
 
     source: str

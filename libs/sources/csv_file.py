@@ -13,7 +13,7 @@ from libs.domain.rejections import Reason, Rejection
 from libs.sources.delimited.columns import fields_of, says_percent
 from libs.sources.delimited.numbers import is_missing, number_of, uses_decimal_comma
 from libs.sources.delimited.times import cell_time
-from libs.sources.rows import quote_from, read_row, row_identity
+from libs.sources.rows import EARLIEST, quote_from, read_row, row_identity
 from libs.sources.source import RowIdentity, Source
 
 Cells = dict[str, str]
@@ -42,7 +42,8 @@ def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
     fields = fields_of(tuple(cells))
     source_id, symbol = _listing(cells, fields)
     # Without an id there is no symbol either, and the symbol is what the person who mends the row must hear of.
-    return row_identity(source_id or "-", symbol, _time(cells, fields, fallback))
+    # A file copied without its time is dated 1970: then its rows are merely older than everything.
+    return row_identity(source_id or "-", symbol, _time(cells, fields, max(fallback, EARLIEST)))
 
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:

@@ -114,7 +114,7 @@ def quote_from(
     """Make the quote of a tick from what its row says; `fields` are the provider's names of `numbers`, then of the rank.
 
     The event time is the tick's own: the producer read it from this row or, where the row has none, from its answer.
-    A row without a name is called by its symbol.
+    A row without a name has the name "": its symbol in that place would pass for evidence, since all of an asset_uid share it.
     """
     wrong = _wrong_identity(frame, source_id, symbol, name) or _wrong_times(frame) or _wrong_number(numbers, fields)
     if wrong is not None:
@@ -122,13 +122,12 @@ def quote_from(
     place = _rank(rank, fields[-1])
     if isinstance(place, Rejection):
         return place
-    shown = (symbol or "").strip()
     return Quote(
         frame.source,
         frame.source_id,
         frame.asset_uid,
-        shown,
-        (name or "").strip() or shown,
+        (symbol or "").strip(),
+        (name or "").strip(),
         *numbers,
         place,
         frame.source_updated_at,

@@ -126,5 +126,13 @@ def test_spread_may_be_wider_than_the_default_context() -> None:
     assert asset.price_spread_percent.adjusted() >= 602
 
 
+def test_a_nameless_anchor_is_shown_by_its_symbol_and_links_nothing_by_it() -> None:
+    nameless = quote(source="csv", name="", symbol="DASH", price_usd=Decimal(150))
+    dash = quote(source="coinpaprika", name="Dash", market_cap_rank=2, price_usd=Decimal(20))
+    asset = asset_of([nameless, dash], PRIORITIES)
+    assert asset is not None
+    assert (asset.name, asset.agreeing) == ("DASH", (nameless.listing,))
+
+
 def test_no_quotes_make_no_asset() -> None:
     assert asset_of([], PRIORITIES) is None

@@ -127,6 +127,12 @@ def test_an_id_column_names_the_listing_else_the_symbol_does() -> None:
     assert CSV.identify(b'{"symbol":"BTC","id":" "}', FETCHED_AT) == RowIdentity("btc", "btc", FETCHED_AT)
 
 
+def test_a_file_without_a_time_of_its_own_is_older_than_everything() -> None:
+    identity = CSV.identify(b'{"symbol":"BTC"}', datetime(1970, 1, 1, tzinfo=UTC))
+    assert isinstance(identity, RowIdentity)
+    assert identity.source_updated_at.year == 2009
+
+
 def test_the_bundled_file_is_tidy_and_old() -> None:
     rows = list(read_table((ROOT / "data" / "crypto_market.csv").read_bytes(), "crypto_market.csv").rows)
     quotes = [quote_of_row(CSV, row.payload) for row in rows if row.rejection is None]

@@ -256,9 +256,8 @@ def test_times_are_utc_whatever_zone_they_come_in(source: Source, written: str) 
     assert quote.source_updated_at.utcoffset() == timedelta(0)
 
 
-def test_a_nameless_coin_is_called_by_its_symbol(source: Source) -> None:
-    quote = quoted(quote_of_row(source, row_with(source, ("name",), None)))
-    assert quote.name == quote.symbol
+def test_a_nameless_row_has_no_name_that_could_be_evidence(source: Source) -> None:
+    assert quoted(quote_of_row(source, row_with(source, ("name",), None))).name == ""
 
 
 def test_a_tick_that_lies_about_its_row_is_refused(source: Source) -> None:
