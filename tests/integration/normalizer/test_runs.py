@@ -1,0 +1,154 @@
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from libs.contracts.run_events import (
+    RUN_EVENT,
+    RunEvent,
+    RunFailed,
+    RunRequested,
+    RunSkipped,
+    RunStarted,
+    RunSucceeded,
+    RunTotals,
+    ShardCounts,
+    ShardFailed,
+    ShardPublished,
+)
+from libs.domain.runs import RunStatus, Trigger
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.publishing import Publisher
+from libs.kafka.records import Record
+from libs.kafka.tailing import TopicRecord
+from libs.postgres.pool import Pool
+from services.normalizer.wiring import Topics
+from tests.integration.normalizer.conftest import (
+    NOW,
+    event_record,
+    normalizer_running,
+    raw_tick,
+    read_all,
+    record_of,
+)
+from tests.integration.streaming.conftest import eventually
+
+
+def status_is(pool: Pool, run_id: UUID, status: RunStatus) -> Callable[[], Awaitable[bool]]:
+    async def reached() -> bool:
+        held: str | None = await pool.fetchval("SELECT status FROM etl_runs WHERE run_id = $1", run_id)
+        return held == status
+
+    return reached
+
+
+POISON = b"no event"
+
+
+def ends(records: Sequence[TopicRecord]) -> list[RunEvent]:
+    events = [RUN_EVENT.validate_json(record.value or b"") for record in records if record.value != POISON]
+    return [event for event in events if isinstance(event, RunSucceeded | RunFailed)]
+
+
+async def publish_shard(
+    publisher: Publisher, topics: Topics, run_id: UUID, shard: str, ids: list[str], bad: int = 0
+) -> ShardPublished:
+    """Publish a shard's ticks as a producer does; return the event that tells of it."""
+    topic = topics.raw["coingecko"]
+    records = [record_of(topic, raw_tick(name, name, run_id=run_id)) for name in ids]
+    future = raw_tick("late", "late", run_id=run_id, at=NOW + timedelta(days=3))
+    records += [record_of(topic, future) for _ in range(bad)]
+    last: dict[int, int] = {}
+    for place in await publisher.publish(records):
+        last[place.partition] = max(place.offset, last.get(place.partition, -1))
+    counts = ShardCounts(fetched=len(records) + 3, unchanged=2, published=len(records), dead_lettered=1)
+    return ShardPublished(run_id=run_id, source="coingecko", at=NOW, shard=shard, counts=counts, last_offsets=last)
+
+
+def started(run_id: UUID, *shards: str) -> list[RunEvent]:
+    return [
+        RunRequested(run_id=run_id, source="coingecko", at=NOW, trigger=Trigger.MANUAL),
+        RunStarted(run_id=run_id, source="coingecko", at=NOW, trigger=Trigger.MANUAL, shards=shards),
+    ]
+
+
+async def test_a_run_succeeds_soon_after_its_last_tick_is_applied_and_its_counts_add_up(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    async with normalizer_running(connection, database_url, topics):
+        warm_up = uuid4()
+        events = [*started(warm_up, "1"), await publish_shard(publisher, topics, warm_up, "1", ["a"])]
+        await publisher.publish([event_record(topics.runs, event) for event in events])
+        await eventually(status_is(pool, warm_up, RunStatus.SUCCEEDED), "the first run has succeeded")
+        run_id = uuid4()
+        await publisher.publish([event_record(topics.runs, event) for event in started(run_id, "1", "2")])
+        await eventually(status_is(pool, run_id, RunStatus.RUNNING), "the run is running")
+        first = await publish_shard(publisher, topics, run_id, "1", ["a", "b", "c", "c"])
+        second = await publish_shard(publisher, topics, run_id, "2", ["d"], bad=1)
+        began = time.monotonic()
+        await publisher.publish([event_record(topics.runs, first), event_record(topics.runs, second)])
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has succeeded")
+        took = time.monotonic() - began
+    row = await pool.fetchrow("SELECT * FROM etl_runs WHERE run_id = $1", run_id)
+    assert row is not None
+    totals = {name: row[name] for name in RunTotals.model_fields}
+    assert totals == {"fetched": 12, "unchanged": 4, "published": 6, "stored": 3, "duplicate": 2, "dead_lettered": 3}
+    assert totals["fetched"] == totals["unchanged"] + totals["stored"] + totals["duplicate"] + totals["dead_lettered"]
+    assert None not in {row["requested_at"], row["started_at"], row["published_at"], row["finished_at"]}
+    assert took < 1.5
+
+
+async def test_a_run_with_a_failed_shard_fails_with_the_reason_after_the_others_are_applied(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id = uuid4()
+    published = await publish_shard(publisher, topics, run_id, "1", ["a"])
+    failed = ShardFailed(run_id=run_id, source="coingecko", at=NOW, shard="2", error="402: the plan is used up")
+    events = [*started(run_id, "1", "2"), failed, published]
+    await publisher.publish([event_record(topics.runs, event) for event in events])
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed")
+    row = await pool.fetchrow("SELECT error, stored FROM etl_runs WHERE run_id = $1", run_id)
+    assert row is not None
+    assert tuple(row.values()) == ("2: 402: the plan is used up", 1)
+
+
+async def test_a_replay_of_the_events_changes_nothing_and_ends_no_run_again(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id, skipped_id = uuid4(), uuid4()
+    skipped = RunSkipped(run_id=skipped_id, source="csv", at=NOW, trigger=Trigger.SCHEDULE, reason="no file")
+    events = [*started(run_id, "1"), await publish_shard(publisher, topics, run_id, "1", ["a", "b"]), skipped]
+    records = [event_record(topics.runs, event) for event in events]
+    await publisher.publish(records)
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has succeeded")
+        before = [tuple(row.values()) for row in await pool.fetch("SELECT * FROM etl_runs ORDER BY run_id")]
+        last = uuid4()
+        other = [*started(last, "1"), await publish_shard(publisher, topics, last, "1", ["z"])]
+        await publisher.publish(
+            [*records, Record(topics.runs, b"x", b"no event"), *(event_record(topics.runs, one) for one in other)]
+        )
+        await eventually(status_is(pool, last, RunStatus.SUCCEEDED), "a later run has succeeded")
+    rows = await pool.fetch("SELECT * FROM etl_runs WHERE run_id <> $1 ORDER BY run_id", last)
+    after = [tuple(row.values()) for row in rows]
+    assert after == before
+    assert await pool.fetchval("SELECT status FROM etl_runs WHERE run_id = $1", skipped_id) == RunStatus.SKIPPED
+    async with normalizer_running(connection, database_url, topics):
+        found = await read_all(connection, topics.runs, lambda found: len(ends(found)) >= 2)
+    assert sorted(event.run_id for event in ends(found)) == sorted([run_id, last])
+
+
+async def test_a_run_waits_for_its_ticks(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id = uuid4()
+    event = await publish_shard(publisher, topics, run_id, "1", ["a"])
+    partition, offset = next(iter(event.last_offsets.items()))
+    later = event.model_copy(update={"last_offsets": {partition: offset + 1}})
+    await publisher.publish([event_record(topics.runs, one) for one in [*started(run_id, "1"), later]])
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.PUBLISHED), "the run is published")
+        await publish_shard(publisher, topics, run_id, "1", ["a"])
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has succeeded")
+    assert await pool.fetchval("SELECT duplicate FROM etl_runs WHERE run_id = $1", run_id) == 1
