@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from libs.kafka.clients import close_consumer
 from libs.kafka.connection import KafkaConnection
@@ -22,6 +23,11 @@ from libs.kafka.tailing import partitions_of_topic
 PROBE_SECONDS = 2.0
 READ_SECONDS = 8.0
 STEP_MS = 100
+COORDINATOR_COMING = (
+    errors.GroupCoordinatorNotAvailableError,
+    errors.GroupLoadInProgressError,
+    errors.NotCoordinatorForGroupError,
+)
 PROBE_FETCH_BYTES = 16_384
 """The first record of a partition is enough."""
 
@@ -113,11 +119,20 @@ class LagReader:
         places = [place for topic in topics for place in await partitions_of_topic(consumer, topic)]
         starts: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
-        if self._admin is None:
-            raise KafkaUnreachableError("the connection was closed meanwhile")
-        held = await self._admin.list_consumer_group_offsets(group)
+        held = await self._held(group)
         committed = {place: found.offset for place, found in held.items() if found.offset >= 0}
         return [_unprobed(place, committed.get(place), starts[place], ends[place]) for place in places]
+
+    async def _held(self, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        """A broker makes the place where groups keep offsets when it is first asked for one, and says so meanwhile."""
+        while self._admin is not None:
+            try:
+                held: Mapping[TopicPartition, OffsetAndMetadata] = await self._admin.list_consumer_group_offsets(group)
+            except COORDINATOR_COMING:
+                await asyncio.sleep(STEP_MS / 1000)
+            else:
+                return held
+        raise KafkaUnreachableError("the connection was closed meanwhile")
 
 
 def _unprobed(place: TopicPartition, committed: int | None, log_start: int, log_end: int) -> PartitionLag:

@@ -18,7 +18,7 @@ from services.query.access import ACCESS, Access
 from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
 from services.query.documentation import documentation_routes
-from services.query.following import RunFollower
+from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
 from services.query.handlers.health import ping_postgres
 from services.query.holding_cursors import CursorBoard
 from services.query.keys import (
@@ -59,7 +59,15 @@ class Openers:
     cursors: Callable[[], AbstractAsyncContextManager[Tail]]
 
 
-def create_app(openers: Openers, *, topics: QueryTopics, access: Access, clock: Clock, sandbox: bool) -> web.Application:
+def create_app(
+    openers: Openers,
+    *,
+    topics: QueryTopics,
+    access: Access,
+    clock: Clock,
+    sandbox: bool,
+    taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
     app = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY)
     app[ACCESS] = access
@@ -69,14 +77,14 @@ def create_app(openers: Openers, *, topics: QueryTopics, access: Access, clock: 
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
-    app.cleanup_ctx.append(_opening(openers))
+    app.cleanup_ctx.append(_opening(openers, taken_within_seconds))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
     app.add_routes(documentation_routes(openapi_document(ENDPOINTS, _version())))
     return app
 
 
-def _opening(openers: Openers) -> Callable[[web.Application], AsyncIterator[None]]:
+def _opening(openers: Openers, taken_within_seconds: float) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with (
             openers.pool() as pool,
@@ -86,7 +94,7 @@ def _opening(openers: Openers) -> Callable[[web.Application], AsyncIterator[None
             openers.cursors() as cursors,
         ):
             app[POOL], app[PUBLISHER], app[LAG] = pool, publisher, lag
-            app[RUNS], app[CURSORS] = RunFollower(run_events), CursorBoard(cursors)
+            app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", lambda: ping_postgres(pool), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
             following = (asyncio.create_task(app[RUNS].follow()), asyncio.create_task(app[CURSORS].follow()))

@@ -32,7 +32,9 @@ log = structlog.get_logger(__name__)
 
 MOST_WATCHED = 500
 """Requests that may wait for a run at once; each holds a connection and the story of one run."""
-TAIL_READY_SECONDS = 5.0
+TAIL_READY_SECONDS = 3.0
+TAKEN_WITHIN_SECONDS = 10.0
+"""A running producer takes a command in milliseconds; a rebalance needs a few seconds."""
 
 
 @dataclass(slots=True)
@@ -137,8 +139,9 @@ class Watch:
 class RunFollower:
     """Tells watchers what a tail of etl.runs brings. It remembers nothing of runs that nobody watches."""
 
-    def __init__(self, tail: Tail) -> None:
+    def __init__(self, tail: Tail, *, taken_within_seconds: float) -> None:
         self._tail = tail
+        self.taken_within_seconds = taken_within_seconds
         self._watched: dict[bytes, Watch] = {}
 
     async def follow(self) -> None:

@@ -24,8 +24,6 @@ from services.query.rendering import Answer
 
 log = structlog.get_logger(__name__)
 
-TAKEN_WITHIN_SECONDS = 10.0
-"""A running producer takes a command in milliseconds; a rebalance needs a few seconds."""
 COMMAND_LIVES = timedelta(minutes=10)
 
 Outcome = Literal["finished", "still_going", "failed", "not_taken", "requested"]
@@ -107,8 +105,8 @@ async def _awaited_run(request: web.Request, story: RunStory, seconds: float) ->
     with runs.watching(story) as watch:
         await _publish(request, story)
         deadline = clock.monotonic() + seconds
-        if not await watch.until_taken(min(seconds, TAKEN_WITHIN_SECONDS)):
-            waited_long_enough = seconds >= TAKEN_WITHIN_SECONDS and not watch.leaving
+        if not await watch.until_taken(min(seconds, runs.taken_within_seconds)):
+            waited_long_enough = seconds >= runs.taken_within_seconds and not watch.leaving
             return Awaited(story, "not_taken" if waited_long_enough else "requested")
         finished = await watch.until_finished(max(0.0, deadline - clock.monotonic()))
     if story.status is RunStatus.FAILED:
@@ -149,6 +147,6 @@ def _report(awaited: Awaited) -> dict[str, Any]:
 def _not_taken(sources: list[str]) -> str:
     minutes = int(COMMAND_LIVES.total_seconds() // 60)
     return (
-        f"no producer of {', '.join(sources)} took the command within {TAKEN_WITHIN_SECONDS:g} s; is it running? "
+        f"no producer of {', '.join(sources)} took the command; is it running? "
         f"One that starts within {minutes} minutes still takes it"
     )

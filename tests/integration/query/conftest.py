@@ -64,7 +64,12 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
 
     @asynccontextmanager
     async def serve(
-        *, database_url: str = NO_DATABASE, servers: str = NOBODY_LISTENS, access: Access | None = None, sandbox: bool = False
+        *,
+        database_url: str = NO_DATABASE,
+        servers: str = NOBODY_LISTENS,
+        access: Access | None = None,
+        sandbox: bool = False,
+        taken_within_seconds: float = 1.0,
     ) -> AsyncIterator[Api]:
         kafka = KafkaConnection(servers, "query-test", request_timeout_ms=2_000)
         openers = Openers(
@@ -75,7 +80,14 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
             cursors=lambda: open_tail(kafka, cursors_topic, start=Start.BEGINNING),
         )
         allowed = access or Access(None, open_to_all=True)
-        app = create_app(openers, topics=topics, access=allowed, clock=SystemClock(), sandbox=sandbox)
+        app = create_app(
+            openers,
+            topics=topics,
+            access=allowed,
+            clock=SystemClock(),
+            sandbox=sandbox,
+            taken_within_seconds=taken_within_seconds,
+        )
         async with TestClient(TestServer(app)) as client:
             yield Api(client)
 

@@ -1,0 +1,177 @@
+"""GET /stats and GET /data/raw."""
+
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from libs.contracts.cursors import PollCursor, QuotaUsage, cursor_key
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.publishing import open_publisher
+from libs.kafka.records import Record
+from libs.kafka.transactions import TransactionalClient
+from services.query.topics import QueryTopics
+from tests.integration.query.answers import Api, until
+from tests.integration.query.rows import (
+    LONG_AGO,
+    AssetRow,
+    QuoteRow,
+    insert_assets,
+    insert_quotes,
+    insert_raw_ticks,
+    insert_run,
+)
+
+
+async def test_runs_are_listed_newest_first_and_filtered(api: Api, database: Any) -> None:
+    old = await insert_run(database, "csv", "failed", age=timedelta(hours=2))
+    mid = await insert_run(database, "coingecko", "succeeded", age=timedelta(hours=1), stored=7)
+    new = await insert_run(database, "coingecko", "running")
+
+    async def listed(query: str = "") -> list[UUID]:
+        return [UUID(run["run_id"]) for run in (await api.get(f"/stats?{query}")).body["runs"]]
+
+    assert await listed() == [new, mid, old]
+    assert await listed("source=coingecko") == [new, mid]
+    assert await listed("status=failed") == [old]
+    assert await listed("limit=1&offset=1") == [mid]
+    page = (await api.get("/stats?limit=1&offset=9")).body
+    assert (page["runs"], page["total"]) == ([], 3)
+    (run,) = (await api.get("/stats?status=succeeded")).body["runs"]
+    assert (run["counts"]["stored"], run["duration_ms"], run["trigger"]) == (7, 2000, "schedule")
+    for query in ("status=done", "source=nosuch"):
+        assert (await api.get(f"/stats?{query}")).body["parameter"] == query.split("=")[0]
+
+
+async def test_one_run_shows_its_shards(api: Api, database: Any) -> None:
+    run_id = await insert_run(database, "coingecko", "failed")
+    await database.execute(
+        """INSERT INTO etl_run_shards (run_id, shard, fetched, error, reported_at)
+           VALUES ($1, '1', 250, NULL, $2), ($1, '2', 0, '429', $2)""",
+        run_id,
+        LONG_AGO,
+    )
+    run = (await api.get(f"/stats/runs/{run_id}")).body
+    assert [(one["shard"], one["fetched"], one["error"]) for one in run["shard_reports"]] == [("1", 250, None), ("2", 0, "429")]
+    bare = await insert_run(database, "csv", "requested")
+    assert (await api.get(f"/stats/runs/{bare}")).body["shard_reports"] == []
+
+
+async def test_an_unknown_run_is_404_and_a_malformed_id_400(api: Api) -> None:
+    assert (await api.get(f"/stats/runs/{uuid4()}")).code == "run_not_found"
+    for malformed in ("1", "x" * 36, uuid4().hex):
+        answered = await api.get(f"/stats/runs/{malformed}")
+        assert (answered.status, answered.body["parameter"]) == (400, "run_id")
+
+
+async def test_sources_are_counted_with_their_last_run_and_freshness(api: Api, database: Any) -> None:
+    await insert_raw_ticks(database, "coingecko", ["{}"] * 3)
+    await insert_quotes(database, [QuoteRow("coingecko", "bitcoin", "btc", Decimal(1)), QuoteRow("coingecko", "ether", "eth")])
+    await insert_assets(database, [AssetRow("btc")])
+    await insert_run(database, "coingecko", "succeeded", age=timedelta(hours=1))
+    last = await insert_run(database, "coingecko", "failed")
+    coingecko, paprika, csv = (await api.get("/stats/sources")).body["sources"]
+    assert coingecko["raw"] == {"count": 3, "estimated": False}
+    assert (coingecko["listings"], coingecko["assets"]) == (2, 1)
+    assert coingecko["freshness_seconds"] > 0
+    assert (coingecko["last_run"]["run_id"], coingecko["last_success"]["status"]) == (str(last), "succeeded")
+    assert (paprika["source"], paprika["last_run"], paprika["freshness_seconds"]) == ("coinpaprika", None, None)
+    assert csv["raw"]["count"] == 0
+
+
+async def test_raw_rows_are_paged_newest_first_with_the_providers_digits(api: Api, database: Any) -> None:
+    sent = (
+        '{"id": "x", "price": 3.84e-18, "max": 9223372036854775807, "nested": [{"b": 123456789012345678901234567890, "a": 0.10}]}'
+    )
+    ids = await insert_raw_ticks(database, "coinpaprika", [sent] * 5)
+    seen: list[int] = []
+    cursor = ""
+    while True:
+        page = (await api.get(f"/data/raw/coinpaprika?limit=2{cursor}")).body
+        seen += [row["record_id"] for row in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == ids[::-1]
+    assert [row["record_id"] for row in (await api.get("/data/raw/coinpaprika?limit=2&offset=1")).body["data"]] == ids[::-1][1:3]
+    one = await api.get(f"/data/raw/coinpaprika/{ids[0]}")
+    for digits in ("3.84e-18", ":9223372036854775807", ":123456789012345678901234567890", ":0.10"):
+        assert digits in one.text
+
+
+async def test_raw_rows_that_are_not_there(api: Api, database: Any) -> None:
+    assert (await api.get("/data/raw/csv")).body["data"] == []
+    assert (await api.get("/data/raw/csv/1")).code == "record_not_found"
+    assert (await api.get("/data/raw/nosuch")).code == "unknown_source"
+    assert (await api.get("/data/raw/nosuch/1")).code == "unknown_source"
+    await insert_raw_ticks(database, "csv", ["{}", "{}"])
+    for record_id in ("0", "-1", "x", "9223372036854775808", "1.5", "1e400"):
+        answered = await api.get(f"/data/raw/csv/{record_id}")
+        assert (answered.status, answered.body["parameter"]) == (400, "record_id")
+    cursor = (await api.get("/data/raw/csv?limit=1")).body["next_cursor"]
+    assert (await api.get(f"/data/raw/coingecko?cursor={cursor}")).code == "invalid_cursor"
+
+
+async def test_caught_up_is_lag_0_although_markers_take_offsets(
+    whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics
+) -> None:
+    topic = created_topics.raw["coingecko"]
+    client = TransactionalClient(connection, f"lag-{uuid4().hex}")
+    await client.open()
+    tick = Record(topic, b"btc", b"{}", partition=0)
+    async with client.transaction() as transaction:
+        await transaction.send([tick, tick, tick])
+    before = (await whole_api.get("/stats/checkpoints")).body["checkpoints"][0]
+    assert (before["source"], before["lag_messages"] >= 3, before["partitions"][0]["committed"]) == ("coingecko", True, None)
+    assert before["lag_seconds"] >= 0
+    async with client.transaction() as transaction:
+        await transaction.commit_offset(created_topics.group, topic, 0, 3)
+
+    async def caught_up() -> bool:
+        checkpoint = (await whole_api.get("/stats/checkpoints")).body["checkpoints"][0]
+        first = checkpoint["partitions"][0]
+        return (checkpoint["lag_messages"], first["committed"], first["log_end"], first["lag_seconds"]) == (0, 3, 4, 0)
+
+    await until(caught_up)
+    async with client.transaction() as transaction:
+        await transaction.send([tick])
+
+    async def one_behind() -> bool:
+        first = (await whole_api.get("/stats/checkpoints")).body["checkpoints"][0]["partitions"][0]
+        return bool(first["lag_messages"] == 2 and 0 <= first["lag_seconds"] < 60)
+
+    await until(one_behind)
+    await client.close()
+
+
+async def test_checkpoints_show_each_shards_cursor(
+    whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics, cursors_topic: str
+) -> None:
+    now = datetime.now(UTC)
+    run_id, two = uuid4(), b64encode(uuid4().bytes + uuid4().bytes).decode()
+    poll = PollCursor(source="coingecko", shard="1", run_id=run_id, polled_at=now, tick_ids=two)
+    quota = QuotaUsage(source="coingecko", command_partition=0, month=now.date(), month_requests=1, recent_requests=())
+    async with open_publisher(connection) as publisher:
+        for cursor in (poll, quota):
+            record = Record(cursors_topic, cursor_key(cursor).encode(), cursor.model_dump_json().encode())
+            await publisher.publish([record])
+
+    async def shown() -> bool:
+        cursors = (await whole_api.get("/stats/checkpoints")).body["checkpoints"][0]["cursors"]
+        return [(one["shard"], one["ticks"], one["run_id"]) for one in cursors] == [("1", 2, str(run_id))]
+
+    await until(shown)
+
+
+async def test_debug_has_counts_and_checkpoints_together(whole_api: Api, database: Any) -> None:
+    await insert_assets(database, [AssetRow("btc")])
+    body = (await whole_api.get("/stats/debug")).body
+    assert (body["assets"], len(body["sources"]), len(body["checkpoints"]), body["unavailable"]) == (1, 3, 3, {})
+
+
+async def test_debug_without_kafka_says_so_and_still_counts(api: Api) -> None:
+    body = (await api.get("/stats/debug")).body
+    assert (body["assets"], body["checkpoints"]) == (0, None)
+    assert "kafka" in body["unavailable"]
+    assert (await api.get("/stats/checkpoints")).code == "kafka_unavailable"
