@@ -68,6 +68,7 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # a class of
         self._own = own
         self._work = work
         self._running: list[asyncio.Task[None]] = []
+        self.leaving = False
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Assignments are given whole, so all work ends."""
@@ -79,7 +80,9 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # a class of
             log.info("partitions_revoked", partitions=sorted(place.partition for place in revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Start over on what is ours now."""
+        """Start over on what is ours now, unless we are about to leave."""
+        if self.leaving:
+            return
         owned = self._own(assigned)
         self._running = [self._tasks.create_task(_run(self._work, one)) for one in owned]
         log.info("partitions_assigned", partitions=sorted(one.partition for one in owned))
@@ -104,8 +107,12 @@ async def work_in_group(connection: KafkaConnection, *, group: str, topic: str, 
             return [OwnedPartition(topic, place.partition, group, alone, consumer) for place in sorted(assigned)]
 
         async with asyncio.TaskGroup() as tasks:
-            consumer.subscribe(topics=[topic], listener=_Rebalances(tasks, own, work))
-            await asyncio.Event().wait()
+            rebalances = _Rebalances(tasks, own, work)
+            consumer.subscribe(topics=[topic], listener=rebalances)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                rebalances.leaving = True
     finally:
         await close_consumer(consumer)
 

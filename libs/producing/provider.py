@@ -23,6 +23,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=45, connect=10)
 TRIES = 4
 LONGEST_BACKOFF_SECONDS = 15.0
 RETRY_AFTER_FLOOR = timedelta(seconds=1)
+LONGEST_RETRY_AFTER_SECONDS = 365 * 86_400
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes, unpacked. CoinPaprika's full answer has 4 MB."""
 CHUNK_BYTES = 65_536
@@ -55,13 +56,21 @@ class Provider:
             retry=retry_if_exception_type(_TransientError),
             reraise=True,
         )
+        last: _TransientError | None = None
         try:
             async for attempt in tries:
                 with attempt:
-                    await permit.admit()
-                    return self._parsed(await self._once(path, query, permit), parse)
+                    try:
+                        await permit.admit()
+                        return self._parsed(await self._once(path, query, permit), parse)
+                    except _TransientError as error:
+                        last = error
+                        raise
         except _TransientError as error:
             raise FetchFailedError(f"{error} ({TRIES} tries); the next run asks again") from error
+        except FetchFailedError as error:
+            # What held us up comes before what that led to: a refusal, then that there is no time or budget left.
+            raise (FetchFailedError(f"{last}; {error}") if last else error) from error
         raise AssertionError("tenacity tries at least once")
 
     async def _once(self, path: str, query: Mapping[str, str], permit: Permit) -> bytes:
@@ -137,7 +146,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     if not asked:
         return None
     if asked.isascii() and asked.isdigit():
-        return max(RETRY_AFTER_FLOOR, timedelta(seconds=min(int(asked), timedelta(days=365).total_seconds())))
+        return max(RETRY_AFTER_FLOOR, timedelta(seconds=min(int(asked[:9]), LONGEST_RETRY_AFTER_SECONDS)))
     until = _http_date(asked)
     return None if until is None else max(RETRY_AFTER_FLOOR, until - (_http_date(headers.get("Date", "")) or now))
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import aiohttp
+from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import CURSOR, Cursor, QuotaUsage
@@ -77,6 +78,17 @@ class Bench:
         replica = Replica(fetcher, client, self.topics, budget, interval, self.clock)
         return self.tasks.create_task(replica.run())
 
+    async def joined(self, replicas: int) -> None:
+        """Wait until so many replicas share the commands."""
+        admin = AIOKafkaAdminClient(**self.connection.options())
+        await admin.start()
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while (await _members(admin, f"kasparro-producer-{self.source}")) != ("Stable", replicas):  # noqa: ASYNC110 a broker
+                    await asyncio.sleep(0.05)
+        finally:
+            await admin.close()
+
     async def command(
         self, *, shard: str = WHOLE_SOURCE, run_id: UUID | None = None, lasts: timedelta = timedelta(minutes=5)
     ) -> UUID:
@@ -100,7 +112,7 @@ class Bench:
             open_tail(self.connection, self.topics.run_events.name, start=Start.BEGINNING) as tail,
         ):
             async for records in tail:
-                for event in map(_event, records):
+                for event in map(event_in, records):
                     if event.run_id == run_id:
                         story.events.append(event)
                 if story.is_told:
@@ -108,7 +120,7 @@ class Bench:
         raise AssertionError
 
     async def stories(self) -> list[RunEvent]:
-        return [_event(record) for record in await read_to_end(self.connection, self.topics.run_events.name)]
+        return [event_in(record) for record in await read_to_end(self.connection, self.topics.run_events.name)]
 
     async def ticks(self) -> list[RawTick]:
         """What a committed reader sees of the raw topic."""
@@ -188,6 +200,12 @@ def all_of(topics: ProducerTopics) -> list[Topic]:
     return [topics.raw, topics.commands, topics.run_events, topics.cursors, topics.dead_letters]
 
 
+async def _members(admin: AIOKafkaAdminClient, group: str) -> tuple[str, int]:
+    (response,) = await admin.describe_consumer_groups([group])
+    _, _, state, _, _, members, *_ = response.groups[0]
+    return state, len(members)
+
+
 def rows(*several: dict[str, object]) -> str:
     return json.dumps(list(several))
 
@@ -206,6 +224,6 @@ def coins(numbers: Iterable[int], *, price: object = 1) -> list[dict[str, object
     ]
 
 
-def _event(record: TopicRecord) -> RunEvent:
+def event_in(record: TopicRecord) -> RunEvent:
     assert record.value is not None
     return RUN_EVENT.validate_json(record.value)

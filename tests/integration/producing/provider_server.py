@@ -1,5 +1,6 @@
 """A provider on this machine whose answers a test sets: the one thing that is not real."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -38,10 +39,12 @@ class ProviderServer:
     base_url: str = ""
     respond: dict[str, Respond] = field(default_factory=dict)
     requests: list[web.BaseRequest] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     counts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
+        self.asked.set()
         page = f"{request.path}?page={request.query.get('page')}"
         self.counts[page if "page" in request.query else request.path] += 1
         return await self.respond.get(page, self.respond.get(request.path, answer("{}", status=404)))(request)

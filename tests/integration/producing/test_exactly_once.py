@@ -1,0 +1,179 @@
+"""A producer killed at any line, fenced, or left without its broker: every content once, every run told once."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+from libs.contracts.run_events import ShardPublished
+from libs.kafka.records import Position, Record
+from libs.kafka.transactions import Transaction, TransactionalClient
+from libs.sources.coingecko import SOURCE
+from services.producers.coingecko.fetcher import CoinGecko
+from tests.integration.producing.bench import Bench, coins
+from tests.integration.producing.provider_server import answer
+
+
+def coingecko(bench: Bench, top_n: int = 100) -> CoinGecko:
+    return CoinGecko(bench.provider(), top_n, bench.named(SOURCE))
+
+
+def serve(bench: Bench, *pages: list[dict[str, object]]) -> None:
+    for number, page in enumerate(pages, start=1):
+        bench.server.respond[f"/coins/markets?page={number}"] = answer(json.dumps(page))
+
+
+async def stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+class Reached(asyncio.Event):
+    """Holds whoever gets there, until the test is done with them."""
+
+    async def hold(self) -> None:
+        self.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("point", ["before the ticks", "after the ticks", "before the commit"])
+async def test_killed_between_send_and_commit_nothing_shows_and_the_restart_publishes_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    serve(bench, coins(range(60)))
+    reached = Reached()
+    send, commit_offset = Transaction.send, Transaction.commit_offset
+
+    async def held_send(transaction: Transaction, records: Sequence[Record]) -> list[Position]:
+        has_ticks = any(record.topic == bench.topics.raw.name for record in records)
+        if has_ticks and point == "before the ticks":
+            await reached.hold()
+        positions = await send(transaction, records)
+        if has_ticks and point == "after the ticks":
+            await reached.hold()
+        return positions
+
+    async def held_commit(transaction: Transaction, group: str, topic: str, partition: int, next_offset: int) -> None:
+        await commit_offset(transaction, group, topic, partition, next_offset)
+        if bench.server.requests:
+            await reached.hold()
+
+    monkeypatch.setattr(Transaction, "send", held_send)
+    if point == "before the commit":
+        monkeypatch.setattr(Transaction, "commit_offset", held_commit)
+    first = bench.start(coingecko(bench))
+    run_id = await bench.command()
+    async with asyncio.timeout(30):
+        await reached.wait()
+    await stop(first)
+    monkeypatch.undo()
+    assert await bench.ticks() == []
+
+    bench.start(coingecko(bench))
+    story = await bench.story(run_id)
+    assert story.counts() == (60, 0, 60, 0)
+    assert Counter(tick.source_id for tick in await bench.ticks()) == {f"coin-{n}": 1 for n in range(60)}
+    assert await bench.requests_counted() == len(bench.server.requests) == 2
+
+
+async def test_a_commit_whose_outcome_is_unknown_is_not_repeated(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process dies after the commit reached the broker and before it knew."""
+    serve(bench, coins(range(60)))
+    reached = Reached()
+    transaction = TransactionalClient.transaction
+
+    @asynccontextmanager
+    async def committed_then_held(client: TransactionalClient) -> AsyncIterator[Transaction]:
+        async with transaction(client) as opened:
+            yield opened
+        if await bench.ticks():
+            await reached.hold()
+
+    monkeypatch.setattr(TransactionalClient, "transaction", committed_then_held)
+    first = bench.start(coingecko(bench))
+    run_id = await bench.command()
+    async with asyncio.timeout(30):
+        await reached.wait()
+    await stop(first)
+    monkeypatch.undo()
+    bench.start(coingecko(bench))
+    assert (await bench.run()).counts() == (60, 60, 0, 0)
+    told = [event for event in await bench.stories() if event.run_id == run_id and isinstance(event, ShardPublished)]
+    assert len(told) == 1
+    assert len(await bench.ticks()) == 60
+
+
+async def test_a_zombie_cannot_publish_after_its_successor(bench: Bench) -> None:
+    """The zombie fetched before it was fenced; when it wakes up, its command has been done."""
+    hold = asyncio.Event()
+    page = json.dumps(coins(range(60)))
+
+    async def slow_for_the_first(_: web.Request) -> web.StreamResponse:
+        if bench.server.counts["/coins/markets?page=1"] == 1:
+            await hold.wait()
+        return web.Response(text=page, content_type="application/json")
+
+    bench.server.respond["/coins/markets?page=1"] = slow_for_the_first
+    bench.start(coingecko(bench))
+    run_id = await bench.command()
+    async with asyncio.timeout(30):
+        await bench.server.asked.wait()
+    for partition in range(3):
+        successor = TransactionalClient(bench.connection, f"kasparro-{bench.source}-{partition}")
+        await successor.open()
+        await successor.close()
+    hold.set()
+    story = await bench.story(run_id)
+    assert story.counts() == (60, 0, 60, 0)
+    assert len(await bench.ticks()) == 60
+    assert sum(isinstance(event, ShardPublished) for event in await bench.stories()) == 1
+
+
+async def test_the_same_command_twice_publishes_once(bench: Bench) -> None:
+    serve(bench, coins(range(60)))
+    run_id = await bench.command()
+    await bench.command(run_id=run_id)
+    bench.start(coingecko(bench))
+    await bench.story(run_id)
+    assert (await bench.run()).counts() == (60, 60, 0, 0)
+    assert len(await bench.ticks()) == 60
+
+
+async def test_two_replicas_divide_the_shards_and_one_takes_over_when_the_other_leaves(bench: Bench) -> None:
+    pages = [coins(range(250 * page, 250 * page + 250)) for page in range(8)]
+    serve(bench, *pages)
+    first, second = bench.start(coingecko(bench, 2_000)), bench.start(coingecko(bench, 2_000))
+    await bench.joined(2)
+    assert (await bench.run()).counts() == (2_000, 0, 2_000, 0)
+    await stop(first)
+    serve(bench, *[coins(range(250 * page, 250 * page + 250), price=2) for page in range(8)])
+    assert (await bench.run()).counts() == (2_000, 0, 2_000, 0)
+    assert len(await bench.ticks()) == len({tick.tick_id for tick in await bench.ticks()}) == 4_000
+    assert not second.done()
+
+
+async def test_a_replica_that_comes_in_the_middle_of_a_run_repeats_nothing(bench: Bench) -> None:
+    pages = [coins(range(250 * page, 250 * page + 250)) for page in range(8)]
+    serve(bench, *pages)
+    bench.start(coingecko(bench, 2_000))
+    run_id = await bench.command()
+    async with asyncio.timeout(30):
+        await bench.server.asked.wait()
+    bench.start(coingecko(bench, 2_000))
+    bench.start(coingecko(bench, 2_000))
+    story = await bench.story(run_id)
+    assert story.counts() == (2_000, 0, 2_000, 0)
+    assert Counter(event.shard for event in story.published) == {str(page): 1 for page in range(1, 9)}
+    assert len(await bench.ticks()) == 2_000
+
+
+async def test_a_run_that_was_asked_for_while_nobody_produced_is_made_when_somebody_does(bench: Bench) -> None:
+    serve(bench, coins(range(5)))
+    run_id = await bench.command(lasts=timedelta(minutes=5))
+    bench.start(coingecko(bench))
+    assert (await bench.story(run_id)).counts() == (5, 0, 5, 0)

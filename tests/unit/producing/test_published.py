@@ -1,0 +1,114 @@
+"""A provider whose pages shift, against what must reach the topic."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.producing.published import Published, ShardMemory, content_of
+
+LISTINGS = 6
+PAGES = 3
+
+Answer = dict[str, list[tuple[int, int]]]
+"""Page -> the (listing, version) pairs on it."""
+
+
+def tick(version: int) -> bytes:
+    return version.to_bytes(16, "big")
+
+
+class Shards:
+    """The shards of a source as the producer keeps them, and all that it published."""
+
+    def __init__(self) -> None:
+        self.memories: dict[str, ShardMemory] = {}
+        self.published: list[tuple[int, int]] = []
+
+    def poll(self, shard: str, rows: list[tuple[int, int]]) -> None:
+        published = Published(self.memories, shard)
+        contents = {content_of(str(listing), tick(version)): (listing, version) for listing, version in rows}
+        self.published += [row for content, row in contents.items() if not published.holds(content)]
+        memory = ShardMemory(frozenset(contents), published.carried_on(frozenset(contents)))
+        self.memories.pop(shard, None)
+        self.memories[shard] = memory
+
+    def newest_published(self) -> dict[int, int]:
+        return dict(self.published)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[tuple[str, list[tuple[int, int]]]]:
+    """Polls of pages between which listings move, change, go back to an older version, vanish and return."""
+    polls = []
+    for _ in range(draw(st.integers(1, 12))):
+        page = str(draw(st.integers(1, PAGES)))
+        listings = draw(st.lists(st.integers(1, LISTINGS), unique=True, max_size=LISTINGS))
+        polls.append((page, [(listing, draw(st.integers(1, 3))) for listing in listings]))
+    return polls
+
+
+@settings(max_examples=100, deadline=None)
+@given(answers())
+def test_a_listing_of_one_page_ends_with_its_newest_content_whatever_it_had_before(
+    polls: list[tuple[str, list[tuple[int, int]]]],
+) -> None:
+    shards = Shards()
+    seen: dict[int, int] = {}
+    for _, rows in polls:
+        shards.poll("1", rows)
+        seen |= dict(rows)
+        assert shards.newest_published() == seen
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.permutations(range(1, LISTINGS + 1)), min_size=1, max_size=8), st.data())
+def test_rows_that_only_change_pages_are_published_once(orders: list[list[int]], data: st.DataObject) -> None:
+    """Each run ranks the same contents anew; pages are polled in any order, all between two rankings."""
+    shards = Shards()
+    for order in orders:
+        for page in data.draw(st.permutations(range(PAGES))):
+            size = LISTINGS // PAGES
+            shards.poll(str(page), [(listing, 1) for listing in order[page * size : (page + 1) * size]])
+    assert Counter(shards.published) == Counter({(listing, 1): 1 for listing in range(1, LISTINGS + 1)})
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, PAGES - 1), st.permutations(range(1, LISTINGS + 1))), min_size=1, max_size=12), st.data()
+)
+def test_growing_versions_always_reach_the_topic_over_shifting_pages(
+    polls: list[tuple[int, list[int]]], data: st.DataObject
+) -> None:
+    """Each poll sees another ranking; a version only grows, as a provider's last_updated does."""
+    shards = Shards()
+    versions: Counter[int] = Counter()
+    size = LISTINGS // PAGES
+    for page, order in polls:
+        for listing in data.draw(st.lists(st.integers(1, LISTINGS), max_size=3)):
+            versions[listing] += 1
+        rows = [(listing, versions[listing]) for listing in order[page * size : (page + 1) * size]]
+        shards.poll(str(page), rows)
+        assert all(shards.newest_published()[listing] == version for listing, version in rows)
+
+
+def test_a_content_that_comes_back_after_another_is_published_again() -> None:
+    shards = Shards()
+    for version in (1, 2, 1):
+        shards.poll("file", [(1, version)])
+    assert shards.published == [(1, 1), (1, 2), (1, 1)]
+
+
+def test_two_files_that_disagree_about_a_listing_do_not_repeat_themselves() -> None:
+    shards = Shards()
+    for _ in range(3):
+        shards.poll("a", [(1, 1)])
+        shards.poll("b", [(1, 2)])
+    assert shards.published == [(1, 1), (1, 2)]
+
+
+def test_two_rows_of_one_listing_in_one_answer_are_both_published_once() -> None:
+    shards = Shards()
+    for _ in range(3):
+        shards.poll("a", [(1, 1), (1, 2)])
+    assert shards.published == [(1, 1), (1, 2)]
