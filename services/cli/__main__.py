@@ -9,7 +9,6 @@ import typer
 
 from libs.contracts.topics import TOPICS
 from libs.devstack.state import clean
-from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
 from libs.process.settings import read_settings
 from libs.telemetry.logging import configure_logging
@@ -81,6 +80,8 @@ def topics(
 
     Example: `KAFKA_BOOTSTRAP_SERVERS=broker:9092 kasparro topics --replication-factor 3`
     """
+    from libs.kafka.admin import ensure_topics  # late: no other command waits for the driver
+
     screen = Screen()
     with explained(screen):
         servers = kafka_of(read_settings(AddressSettings))

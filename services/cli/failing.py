@@ -11,9 +11,6 @@ from libs.devstack.children import ChildDiedError
 from libs.devstack.database import DatabaseError
 from libs.devstack.jars import JarsUnavailableError
 from libs.devstack.state import StateError, is_full
-from libs.kafka.admin import TopicsError
-from libs.kafka.errors import KafkaUnreachableError
-from libs.postgres.migrations import DatabaseUnreachableError, MigrationError
 from services.cli.addresses import NotNamedError
 from services.cli.parts import UnknownPartError
 from services.cli.screen import Screen
@@ -26,20 +23,16 @@ FAILED: Final = 1
 BAD_USE: Final = 2
 AWAY: Final = 3
 
-USE: tuple[type[BaseException], ...] = (NotNamedError, UnknownPartError, MixedDataError)
-OUT_OF_REACH: tuple[type[BaseException], ...] = (KafkaUnreachableError, DatabaseUnreachableError)
-EXPLAINED: tuple[type[BaseException], ...] = (
+EXPLAINED = (
     BrokerError,
     ChildDiedError,
     DatabaseError,
     JarsUnavailableError,
-    MigrationError,
     MigrationFailedError,
     PortTakenError,
     ServerDiedError,
     ServiceFailedError,
     StateError,
-    TopicsError,
 )
 
 
@@ -61,13 +54,18 @@ def explained(screen: Screen) -> Iterator[None]:
 
 
 def _code(error: BaseException) -> int | None:
-    if isinstance(error, USE):
+    """The drivers are imported here and not above: a command starts in the time of what it needs."""
+    from libs.kafka.admin import TopicsError
+    from libs.kafka.errors import KafkaUnreachableError
+    from libs.postgres.migrations import DatabaseUnreachableError, MigrationError
+
+    if isinstance(error, (NotNamedError, UnknownPartError, MixedDataError)):
         return BAD_USE
-    if isinstance(error, OUT_OF_REACH):
+    if isinstance(error, (KafkaUnreachableError, DatabaseUnreachableError)):
         return AWAY
-    if isinstance(error, (*EXPLAINED, TimeoutError)) or (isinstance(error, OSError) and is_full(error)):
+    if isinstance(error, (*EXPLAINED, MigrationError, TopicsError, TimeoutError)):
         return FAILED
-    return None
+    return FAILED if isinstance(error, OSError) and is_full(error) else None
 
 
 def _message(error: BaseException) -> str:

@@ -27,9 +27,10 @@ class LogTail:
     position: int = 0
     partial: bytes = field(default=b"")
 
-    def skip_what_is_there(self) -> None:
-        """Earlier runs' lines are not news."""
-        self.position = self.path.stat().st_size if self.path.exists() else 0
+    @classmethod
+    def from_now(cls, service: str, path: Path) -> "LogTail":
+        """Skip what is there: earlier runs' lines are not news."""
+        return cls(service, path, path.stat().st_size if path.exists() else 0)
 
     def new_lines(self) -> list[bytes]:
         """Return the whole lines written since the last look."""

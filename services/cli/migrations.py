@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from libs.postgres.migrations import migrate, new_migration, roll_back, status
 from libs.process.settings import read_settings
 from services.cli.addresses import database_of
 from services.cli.failing import explained
@@ -30,6 +29,8 @@ def migrate_database(
     """
     if context.invoked_subcommand:
         return
+    from libs.postgres.migrations import migrate, roll_back  # late: no other command waits for the driver
+
     if sum((show_status, to is not None, rollback)) > 1:
         raise typer.BadParameter("--status, --to and --rollback exclude each other")
     screen = Screen()
@@ -55,6 +56,8 @@ def migrate_database(
 @app.command("new")
 def new(name: Annotated[str, typer.Argument(help="What it does, such as add-price-index.")]) -> None:
     """Write an empty migration with its rollback behind the last one (`make migration NAME=…`)."""
+    from libs.postgres.migrations import new_migration
+
     screen = Screen()
     with explained(screen):
         for path in new_migration(name):
@@ -62,6 +65,8 @@ def new(name: Annotated[str, typer.Argument(help="What it does, such as add-pric
 
 
 def _show_status(url: str, screen: Screen, *, as_json: bool) -> None:
+    from libs.postgres.migrations import status
+
     found = status(url)
     if as_json:
         print_json(found)

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from libs.devstack.broker import Broker, Jars
@@ -19,7 +19,6 @@ from services.cli.screen import Screen
 from services.cli.settings import UpSettings
 from services.cli.supervising import Service, keep_running
 
-WATCH_SECONDS = 0.2
 STOP_SECONDS = 9.0
 """All of it; a part that takes longer than its share is killed."""
 
@@ -43,15 +42,18 @@ class Stack:
     nursery: Nursery
     screen: Screen
     environment: Mapping[str, str]
+    tasks: asyncio.TaskGroup
+    kafka_port: int = field(default_factory=free_port)
+    sandbox_port: int = field(default_factory=free_port)
     jars: Jars | None = None
     broker: Broker | None = None
     database: Database | None = None
     services: dict[str, Service] = field(default_factory=dict)
 
     @property
-    def bootstrap_servers(self) -> str | None:
-        """Ours, or the one that the environment names."""
-        return self.broker.bootstrap_servers if self.broker else self.settings.kafka_bootstrap_servers
+    def bootstrap_servers(self) -> str:
+        """Ours, up or not yet, or the one that the environment names."""
+        return self.settings.kafka_bootstrap_servers or f"{LOOPBACK}:{self.kafka_port}"
 
     @property
     def database_url(self) -> str | None:
@@ -75,43 +77,33 @@ class Stack:
         addresses = Addresses(os.getpid(), self.bootstrap_servers, self.database_url, self.api_url, self.is_sandbox)
         write_addresses(self.folder.root, addresses)
 
-    @asynccontextmanager
-    async def running_services(self, *, verbose: bool) -> AsyncIterator[None]:
-        """Keep the services running and the servers watched while the body runs; leave the stopping to `stop`."""
-        self._plan_services()
-        tails = [LogTail(name, service.log) for name, service in self.services.items()]
-        for tail in tails:
-            tail.skip_what_is_there()
-        async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(show(tails, self.screen, everything=verbose), name="logs")]
-            background += [tasks.create_task(self._watch(child)) for child in self._servers()]
-            background += [
-                tasks.create_task(keep_running(service, self.nursery, self.screen), name=service.name)
-                for service in self.services.values()
-            ]
-            yield
-            for task in background:
-                task.cancel()
+    def start_services(self, names: Sequence[str]) -> None:
+        """Keep these running from now on; `stop` stops them."""
+        for name in names:
+            service = self.services[name] = Service(name, self._environment_of(name), self.folder.log(name))
+            self.tasks.create_task(keep_running(service, self.nursery, self.screen), name=name)
 
-    def _plan_services(self) -> None:
-        common = {**self.environment, "LOG_FORMAT": "json", "KASPARRO_SANDBOX_DATA": str(self.is_sandbox).lower()}
-        if self.bootstrap_servers:
-            common["KAFKA_BOOTSTRAP_SERVERS"] = self.bootstrap_servers
+    def follow_logs(self, *, everything: bool) -> None:
+        """Show what the services have to say from now on. Before everything runs they can only say that it does not."""
+        tails = [LogTail.from_now(name, service.log) for name, service in self.services.items()]
+        self.tasks.create_task(show(tails, self.screen, everything=everything), name="logs")
+
+    def watch(self, server: Child) -> None:
+        """End everything when the server ends."""
+        self.tasks.create_task(self._watch(server), name=server.name)
+
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        found = {**self.environment, "LOG_FORMAT": "json", "KASPARRO_SANDBOX_DATA": str(self.is_sandbox).lower()}
+        found["KAFKA_BOOTSTRAP_SERVERS"] = self.bootstrap_servers
         if self.database_url:
-            common["DATABASE_URL"] = self.database_url
-        if self.stood_in_for:
-            port = free_port()
-            self._plan(SANDBOX, {**common, "HOST": LOOPBACK, "PORT": str(port)})
-            common |= sandbox_environment(self.stood_in_for, port)
-        for name in self.parts.services:
-            own = {"HOST": self.settings.host, "PORT": str(self.settings.port)} if name == QUERY else {}
-            self._plan(name, {**common, **own})
-
-    def _plan(self, name: str, environment: Mapping[str, str]) -> None:
-        self.services[name] = Service(name, environment, self.folder.log(name))
-
-    def _servers(self) -> list[Child]:
-        return [server.child for server in (self.broker, self.database) if server]
+            found["DATABASE_URL"] = self.database_url
+        if name == QUERY:
+            found |= {"HOST": self.settings.host, "PORT": str(self.settings.port)}
+        if name == SANDBOX:
+            found |= {"HOST": LOOPBACK, "PORT": str(self.sandbox_port)}
+        elif self.stood_in_for:
+            found |= sandbox_environment(self.stood_in_for, self.sandbox_port)
+        return found
 
     async def _watch(self, server: Child) -> None:
         await server.until_ended()
@@ -123,9 +115,10 @@ class Stack:
     async def stop(self) -> None:
         """Stop everything in order: producers, normalizer, query, sandbox, then the servers. What hangs is killed."""
         running = {name: service.child for name, service in self.services.items() if service.child}
+        servers = [server.child for server in (self.broker, self.database) if server]
         first = [running[name] for name in self.parts.producers if name in running]
         later = [[running[name]] for name in (*self.parts.services, SANDBOX) if name in running and running[name] not in first]
-        stages = [stage for stage in (first, *later, self._servers()) if any(child.is_running for child in stage)]
+        stages = [stage for stage in (first, *later, servers) if any(child.is_running for child in stage)]
         if stages:
             with self.screen.step("Stopped"):
                 deadline = time.monotonic() + STOP_SECONDS
@@ -136,12 +129,10 @@ class Stack:
 async def _stop(children: Sequence[Child], seconds: float, screen: Screen) -> None:
     for child in children:
         child.ask_to_stop()
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             for child in children:
                 await child.until_ended()
-    except TimeoutError:
-        pass
     for child in children:
         if not child.reap():
             screen.warn(f"{child.name} did not stop in time and was killed")

@@ -1,18 +1,19 @@
-"""Starting the servers that are not named elsewhere, with their topics and tables, as fast as the machine allows."""
+"""Starting everything, each part as soon as what it needs is there.
+
+Drivers are imported where they are needed, while the broker boots: on a warm start the imports are most of the time.
+"""
 
 import asyncio
 import sys
-
-from jgo.constants import MAVEN_CENTRAL_URL
+from importlib import import_module
 
 from libs.contracts.topics import TOPICS
 from libs.devstack.broker import Jars, start_broker
 from libs.devstack.database import start_database
 from libs.devstack.jars import fetch_jars
-from libs.kafka.admin import ensure_topics
+from libs.devstack.ports import LOOPBACK
 from libs.kafka.connection import KafkaConnection
-from libs.postgres.pool import open_pool
-from libs.postgres.schema import missing_migrations, required_version
+from services.cli.parts import QUERY, SANDBOX
 from services.cli.screen import Step
 from services.cli.settings import ROOT
 from services.cli.stack import Stack
@@ -24,24 +25,29 @@ class MigrationFailedError(Exception):
     """`kasparro migrate` did not succeed; the message has what it said."""
 
 
-async def start_servers(stack: Stack) -> None:
-    """Return when Kafka has its topics and Postgres its tables."""
+async def start_everything(stack: Stack) -> None:
+    """Return when everything runs, each part started as soon as what it needs is there."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_kafka(stack))
         tasks.create_task(_postgres(stack))
+        if stack.stood_in_for:
+            stack.start_services([SANDBOX])
+    stack.start_services([name for name in stack.parts.services if name != QUERY])
 
 
 async def _kafka(stack: Stack) -> None:
     if not stack.settings.kafka_bootstrap_servers:
         with stack.screen.step("Kafka") as step:
             stack.jars = await _jars(stack, step)
-            stack.broker = await start_broker(
-                stack.nursery, stack.jars, stack.folder.kafka, port=stack.settings.kasparro_kafka_port
-            )
-            step.done_as(stack.broker.bootstrap_servers)
+            starting = start_broker(stack.nursery, stack.jars, stack.folder.kafka, port=stack.kafka_port)
+            broker, _ = await asyncio.gather(starting, asyncio.to_thread(import_module, "libs.kafka.admin"))
+            stack.broker = broker
+            stack.watch(broker.child)
+            step.done_as(stack.bootstrap_servers)
+    from libs.kafka.admin import ensure_topics
+
     with stack.screen.step("Topics") as step:
-        servers = stack.bootstrap_servers or ""
-        report = await ensure_topics(KafkaConnection(servers, "kasparro-up"), TOPICS)
+        report = await ensure_topics(KafkaConnection(stack.bootstrap_servers, "kasparro-up"), TOPICS)
         step.done_as(f"{len(report.created)} created, {len(report.existing)} there")
     for difference in report.differences:
         stack.screen.warn(difference.explanation)
@@ -51,7 +57,7 @@ async def _jars(stack: Stack, step: Step) -> Jars:
     paths = await fetch_jars(
         ROOT / "kafka.lock",
         ROOT / ".tools" / "kafka",
-        repository_url=stack.settings.maven_repository_url or MAVEN_CENTRAL_URL,
+        repository_url=stack.settings.maven_repository_url,
         progress=lambda done, of: step.tell(f"fetched {done} of {of} jars"),
     )
     return Jars.of(paths)
@@ -63,19 +69,25 @@ async def _postgres(stack: Stack) -> None:
             stack.database = await start_database(
                 stack.nursery, stack.folder.postgres, port=stack.settings.kasparro_postgres_port
             )
-            step.done_as(f"127.0.0.1:{stack.database.port}")
+            stack.watch(stack.database.child)
+            step.done_as(f"{LOOPBACK}:{stack.database.port}")
     with stack.screen.step("Tables") as step:
         url = stack.database_url or ""
-        missing = await _missing(url)
+        required, missing = await _migrations(url)
         if missing:
             await _migrate(stack, url)
-        step.done_as(f"{len(missing)} migrations applied, at {required_version()}")
+        step.done_as(f"{len(missing)} migrations applied, {len(required) - len(missing)} there")
+    if stack.parts.query:
+        stack.start_services([QUERY])
 
 
-async def _missing(database_url: str) -> list[str]:
+async def _migrations(database_url: str) -> tuple[list[str], list[str]]:
+    from libs.postgres.pool import open_pool
+    from libs.postgres.schema import missing_migrations, required_migrations
+
     opened = open_pool(database_url, application="kasparro-up", connections=1, statement_seconds=STATEMENT_SECONDS)
     async with opened as pool, pool.acquire() as connection:
-        return await missing_migrations(connection)
+        return required_migrations(), await missing_migrations(connection)
 
 
 async def _migrate(stack: Stack, database_url: str) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -9,7 +11,7 @@ import msgspec
 
 from libs.devstack.broker import train
 from libs.devstack.children import Nursery
-from libs.devstack.ports import LOOPBACK, is_free
+from libs.devstack.ports import LOOPBACK, free_port, is_free
 from libs.devstack.state import Kind, StateFolder, alone, check_room
 from libs.process.shutdown import run_until_stopped
 from services.cli.parts import POSTGRES, QUERY, Parts, listed
@@ -17,7 +19,7 @@ from services.cli.providers import PROVIDERS, Provider, reachable
 from services.cli.screen import Screen
 from services.cli.settings import UpSettings
 from services.cli.stack import Stack, patiently
-from services.cli.starting import start_servers
+from services.cli.starting import start_everything
 
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 2.0
@@ -53,18 +55,29 @@ def run_up(wish: Wish, screen: Screen) -> None:
 async def _run(wish: Wish, nursery: Nursery, screen: Screen) -> None:
     stood_in_for = await _who_needs_the_sandbox(wish, screen)
     folder = StateFolder(wish.settings.state, Kind.SANDBOX if stood_in_for else Kind.REAL)
-    stack = Stack(wish.settings, wish.parts, folder, stood_in_for, nursery, screen, dict(os.environ))
     folder.turn_logs_over()
-    try:
-        await start_servers(stack)
+    async with _stopped_at_the_end() as stopping, asyncio.TaskGroup() as tasks:
+        port = wish.settings.kasparro_kafka_port or free_port()
+        stack = Stack(wish.settings, wish.parts, folder, stood_in_for, nursery, screen, dict(os.environ), tasks, port)
+        stopping.append(stack)
+        await start_everything(stack)
+        stack.follow_logs(everything=wish.verbose)
         stack.say_where()
-        async with stack.running_services(verbose=wish.verbose):
-            await _until_useful(stack)
-            _show_banner(stack)
-            await _remember_classes(stack)
-            await asyncio.Event().wait()
+        await _until_useful(stack)
+        _show_banner(stack)
+        await _remember_classes(stack)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _stopped_at_the_end() -> AsyncIterator[list[Stack]]:
+    """Stop what was put into the list, after everything that keeps it running has ended."""
+    stacks: list[Stack] = []
+    try:
+        yield stacks
     finally:
-        await patiently(asyncio.ensure_future(stack.stop()))
+        for stack in stacks:
+            await patiently(asyncio.ensure_future(stack.stop()))
 
 
 def _check_ports(wish: Wish) -> None:
