@@ -1,7 +1,7 @@
 """The application: what it opens, in order, and what it answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -46,6 +46,8 @@ from services.query.topics import QueryTopics
 
 REMEMBERED_SECONDS = 1.0
 """How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
+
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,18 @@ def _opening(openers: Openers, taken_within_seconds: float) -> Callable[[web.App
             following = (asyncio.create_task(app[RUNS].follow()), asyncio.create_task(app[CURSORS].follow()))
             app[FOLLOWING] = following
             yield
-            for task in following:
-                task.cancel()
-            await asyncio.gather(*following, return_exceptions=True)
+            await _end(following)
 
     return opened
+
+
+async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel until they have ended: wait_for of Python 3.11 swallows a cancellation that meets the end of what it waits for."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def until_a_follower_fails(app: web.Application) -> None:

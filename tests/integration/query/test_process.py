@@ -1,0 +1,114 @@
+"""The service as a process: settings, signals, a port that is taken."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.integration.query.answers import until
+from tests.integration.query.conftest import NO_DATABASE, NOBODY_LISTENS
+
+ROOT = Path(__file__).parents[3]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def process(tmp_path: Path, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run it in an empty folder, so that no .env file speaks."""
+    reached = {"KAFKA_BOOTSTRAP_SERVERS": NOBODY_LISTENS, "DATABASE_URL": NO_DATABASE, "LOG_FORMAT": "json"}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.query",
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **reached, **environment},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
+
+
+async def health(session: aiohttp.ClientSession, port: int) -> dict[str, Any] | None:
+    try:
+        async with session.get(f"http://127.0.0.1:{port}/health") as response:
+            body: dict[str, Any] = await response.json()
+            return body
+    except aiohttp.ClientConnectionError:
+        return None
+
+
+async def test_it_serves_while_everything_is_away_and_stops_on_sigterm(tmp_path: Path) -> None:
+    port = free_port()
+    async with process(tmp_path, PORT=str(port), KASPARRO_SANDBOX_DATA="true") as child, aiohttp.ClientSession() as session:
+
+        async def serves() -> bool:
+            return await health(session, port) is not None
+
+        await until(serves)
+        body = await health(session, port)
+        assert body is not None
+        assert (body["status"], body["sandbox"]) == ("degraded", True)
+        child.send_signal(signal.SIGTERM)
+        _, stderr = await asyncio.wait_for(child.communicate(), 10)
+    assert child.returncode == 0
+    events = [json.loads(line)["event"] for line in stderr.decode().splitlines()]
+    assert events.count("query_started") == 1
+    assert events[-1] == "query_stopped"
+    assert "Traceback" not in stderr.decode()
+
+
+async def test_sigterm_lets_a_running_request_finish(tmp_path: Path) -> None:
+    """This one waits three seconds for Kafka, which is away."""
+    port = free_port()
+    async with process(tmp_path, PORT=str(port)) as child, aiohttp.ClientSession() as session:
+
+        async def serves() -> bool:
+            return await health(session, port) is not None
+
+        await until(serves)
+        waiting = asyncio.create_task(session.post(f"http://127.0.0.1:{port}/etl/run/csv"))
+        await health(session, port)
+        child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            response = await waiting
+            await child.communicate()
+    assert response.status == 503
+    assert child.returncode == 0
+
+
+async def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with process(tmp_path, PORT=str(taken.getsockname()[1])) as child:
+            _, stderr = await asyncio.wait_for(child.communicate(), 20)
+    assert child.returncode == 1
+    assert "cannot listen on 127.0.0.1" in stderr.decode()
+    assert "Traceback" not in stderr.decode()
+
+
+async def test_a_bad_setting_is_one_line_that_names_it(tmp_path: Path) -> None:
+    async with process(tmp_path, PORT="http", DATABASE_URL="mysql://secret-name") as child:
+        _, stderr = await asyncio.wait_for(child.communicate(), 20)
+    assert child.returncode == 2
+    lines = stderr.decode().splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["DATABASE_URL", "PORT"]
+    assert "secret-name" not in stderr.decode()
