@@ -17,7 +17,7 @@ help: ## Show these commands
 
 .PHONY: run
 run: .venv/installed ## Kafka, Postgres and every service here; Ctrl-C stops them (ARGS="--no-producers")
-	@$(PY) -m services.cli up $(ARGS)
+	@exec $(PY) -m services.cli up $(ARGS) # exec, or a SIGTERM that make hands on would end a shell and not this
 
 .PHONY: test
 test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes")
