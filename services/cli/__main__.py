@@ -12,7 +12,7 @@ from libs.devstack.state import clean
 from libs.kafka.connection import KafkaConnection
 from libs.process.settings import read_settings
 from libs.telemetry.logging import configure_logging
-from services.cli import migrations, runs
+from services.cli import lag, migrations, runs
 from services.cli.addresses import kafka_of
 from services.cli.failing import explained
 from services.cli.parts import choose, listed
@@ -24,6 +24,7 @@ from services.cli.up import Wish, run_up
 app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(migrations.app, name="migrate")
 app.command("run")(runs.run)
+app.command("lag")(lag.lag)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]

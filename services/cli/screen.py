@@ -70,6 +70,12 @@ class Screen:
         """Print a line of a service's log behind its name."""
         self.console.print(Text.assemble((f"{service:12} ", "cyan"), line))
 
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print aligned columns that a pipe can cut."""
+        widths = [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
+        for row in (columns, *rows):
+            self.say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
     def banner(self, title: str, rows: Sequence[tuple[str, str]], notes: Sequence[str]) -> None:
         """Print the one banner."""
         width = max(len(name) for name, _ in rows)

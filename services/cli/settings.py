@@ -45,6 +45,7 @@ class UpSettings(AddressSettings):
     kasparro_postgres_port: int | None = Field(
         None, description="Port of the embedded Postgres; a free one by default", ge=1, le=65_535
     )
+    kasparro_tools: Path = Field(Path(".tools"), description="Folder of what is fetched once, such as Kafka's jars")
     maven_repository_url: str | None = Field(None, description="A mirror to fetch Kafka's jars from")
     coingecko_base_url: str | None = Field(None, description="CoinGecko, or a server with its paths and shapes")
     coinpaprika_base_url: str | None = Field(None, description="CoinPaprika, or a server with its paths and shapes")

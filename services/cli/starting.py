@@ -56,7 +56,7 @@ async def _kafka(stack: Stack) -> None:
 async def _jars(stack: Stack, step: Step) -> Jars:
     paths = await fetch_jars(
         ROOT / "kafka.lock",
-        ROOT / ".tools" / "kafka",
+        ROOT / stack.settings.kasparro_tools / "kafka",
         repository_url=stack.settings.maven_repository_url,
         progress=lambda done, of: step.tell(f"fetched {done} of {of} jars"),
     )
