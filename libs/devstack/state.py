@@ -20,6 +20,9 @@ LEFT_OVER_SECONDS = GRACE_SECONDS + 4
 
 LOOK_SECONDS = 0.1
 ENOUGH_BYTES = 500_000_000
+FEW_BYTES = 150_000_000
+"""A running stack with less than this soon stops working: Kafka and Postgres both end when they cannot write."""
+
 LARGEST_LOG_BYTES = 10_000_000
 
 
@@ -149,12 +152,12 @@ def clean(root: Path) -> None:
                 path.unlink()
 
 
-def check_room(root: Path) -> None:
-    """Raise when the disk is too full to start on."""
+def check_room(root: Path, *, needed: int = ENOUGH_BYTES) -> None:
+    """Raise when the disk has less than `needed` bytes left."""
     free = shutil.disk_usage(root).free
-    if free < ENOUGH_BYTES:
+    if free < needed:
         raise StateError(
-            f"The disk of {root} is nearly full: {free // 1_000_000} MB left, {ENOUGH_BYTES // 1_000_000} MB needed. "
+            f"The disk of {root} is nearly full: {free // 1_000_000} MB left, {needed // 1_000_000} MB needed. "
             "Free some, or empty old state with `make clean-state`."
         )
 

@@ -15,6 +15,9 @@ MOST_BYTES = 65_536
 """Shown of one log at a look; a flood stays in the file."""
 
 QUIET_LEVELS = frozenset({"debug", "info"})
+QUIET_LIBRARIES = ("aiokafka",)
+"""They report as an error what they then retry; what comes of it, our own lines say."""
+
 LEFT_OUT = frozenset({"event", "level", "timestamp", "logger", "service"})
 
 
@@ -62,9 +65,13 @@ def rendered(line: bytes, *, everything: bool) -> str | None:
         return line.decode(errors="replace").rstrip() or None
     if not isinstance(record, dict):
         return line.decode(errors="replace")
-    if record.get("level") in QUIET_LEVELS and not everything:
+    if not everything and _is_routine(record):
         return None
     return _sentence(record)
+
+
+def _is_routine(record: Mapping[str, Any]) -> bool:
+    return record.get("level") in QUIET_LEVELS or str(record.get("logger", "")).startswith(QUIET_LIBRARIES)
 
 
 def _sentence(record: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from libs.devstack.broker import Broker, Jars
 from libs.devstack.children import Child, Nursery
 from libs.devstack.database import Database
 from libs.devstack.ports import LOOPBACK, free_port
-from libs.devstack.state import Addresses, Kind, StateFolder, write_addresses
+from libs.devstack.state import FEW_BYTES, Addresses, Kind, StateError, StateFolder, check_room, write_addresses
 from services.cli.log_lines import LogTail, show
 from services.cli.parts import QUERY, SANDBOX, Parts
 from services.cli.providers import Provider, sandbox_environment
@@ -23,6 +23,7 @@ STOP_SECONDS = 9.0
 """All of it; a part that takes longer than its share is killed."""
 
 SHARE_SECONDS = 3.0
+DISK_SECONDS = 5.0
 IMPATIENT_SECONDS = 1.0
 """A second signal this soon is the same wish, sent twice (make and a terminal both pass it on)."""
 
@@ -104,6 +105,19 @@ class Stack:
         elif self.stood_in_for:
             found |= sandbox_environment(self.stood_in_for, self.sandbox_port)
         return found
+
+    async def watch_disk(self) -> None:
+        """Warn before the disk is full, once each time that it comes to that."""
+        warned = False
+        while True:
+            try:
+                check_room(self.folder.root, needed=FEW_BYTES)
+                warned = False
+            except StateError as error:
+                if not warned:
+                    self.screen.warn(str(error))
+                warned = True
+            await asyncio.sleep(DISK_SECONDS)
 
     async def _watch(self, server: Child) -> None:
         await server.until_ended()

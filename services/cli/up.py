@@ -60,6 +60,7 @@ async def _run(wish: Wish, nursery: Nursery, screen: Screen) -> None:
         port = wish.settings.kasparro_kafka_port or free_port()
         stack = Stack(wish.settings, wish.parts, folder, stood_in_for, nursery, screen, dict(os.environ), tasks, port)
         stopping.append(stack)
+        tasks.create_task(stack.watch_disk(), name="disk")
         await start_everything(stack)
         stack.follow_logs(everything=wish.verbose)
         stack.say_where()

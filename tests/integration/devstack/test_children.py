@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from libs.devstack.children import ChildDiedError, Nursery
-from libs.devstack.state import StateError, alone
+from libs.devstack.state import StateError, alone, check_room
 
 ROOT = Path(__file__).parents[3]
 READY = "print('ready', flush=True); time.sleep(600)"
@@ -91,3 +91,9 @@ def test_root_becomes_nobody_and_still_passes_through_closed_folders(nursery: Nu
     child.process.wait()
     nursery.forget(child)
     assert child.log.read_text() == "65534 seen\n"
+
+
+def test_a_disk_with_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    check_room(tmp_path)
+    with pytest.raises(StateError, match=r"nearly full.*make clean-state"):
+        check_room(tmp_path, needed=10**18)

@@ -46,6 +46,7 @@ def test_a_table_is_aligned_and_has_no_trailing_blanks(screen: Screen, paper: io
     ("line", "shown"),
     [
         (b'{"event": "chunk_stored", "level": "info"}', None),
+        (b'{"event": "Group Coordinator Request failed", "level": "error", "logger": "aiokafka.client"}', None),
         (b'{"event": "kafka_lost", "level": "warning", "since": 3, "service": "x"}', "warning  kafka_lost since=3"),
         (b"Traceback (most recent call last):", "Traceback (most recent call last):"),
         (b"17", "17"),
