@@ -25,7 +25,7 @@ from libs.producing.cursors import CursorView, cursor_record
 log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.25
-LONGEST_RETRY_SECONDS = 10.0
+LONGEST_RETRY_SECONDS = 5.0
 FENCED_SECONDS = HEARTBEAT_MS / 1000 + 1
 """After a heartbeat we know whether the partition is still ours; taking the id back sooner would fence its new owner."""
 

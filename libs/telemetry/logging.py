@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from typing import Literal
 
 import structlog
@@ -9,6 +10,31 @@ from structlog.typing import Processor
 
 QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access")
 """Libraries whose INFO is about themselves; their warnings still come through."""
+
+REPEATING = ("aiokafka", "faust", "mode")
+"""Libraries that say the same many times a second while the broker is away."""
+REPEAT_SECONDS = 60.0
+MOST_REMEMBERED = 256
+
+
+class OnceAMinute(logging.Filter):
+    """Lets the same line of a repeating library through once a minute; our own lines tell when an outage begins and ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Judge by the text before its values are filled in."""
+        if not record.name.startswith(REPEATING):
+            return True
+        line, now = (record.name, str(record.msg)), time.monotonic()
+        if now - self._said.get(line, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return False
+        if len(self._said) >= MOST_REMEMBERED:
+            self._said.clear()
+        self._said[line] = now
+        return True
 
 
 def configure_logging(level: str, service: str, *, style: Literal["auto", "json", "console"] = "auto") -> None:
@@ -29,6 +55,7 @@ def configure_logging(level: str, service: str, *, style: Literal["auto", "json"
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=_rendering(console=console), foreign_pre_chain=shared))
+    handler.addFilter(OnceAMinute())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import aiohttp
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import CURSOR, Cursor, QuotaUsage
@@ -32,7 +33,7 @@ from libs.sources.source import Source
 from tests.integration.kafka.topics import own_topic
 from tests.integration.producing.provider_server import ProviderServer, open_provider
 
-DEADLINE_SECONDS = 40.0
+DEADLINE_SECONDS = 75.0
 UNLIMITED = Budget()
 
 
@@ -201,7 +202,10 @@ def all_of(topics: ProducerTopics) -> list[Topic]:
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> tuple[str, int]:
-    (response,) = await admin.describe_consumer_groups([group])
+    try:
+        (response,) = await admin.describe_consumer_groups([group])
+    except GroupCoordinatorNotAvailableError:
+        return "a broker that has just started", 0
     _, _, state, _, _, members, *_ = response.groups[0]
     return state, len(members)
 
