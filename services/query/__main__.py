@@ -42,6 +42,7 @@ def openers(settings: QuerySettings) -> Openers:
             application="kasparro-query",
             connections=settings.query_connections,
             statement_seconds=STATEMENT_SECONDS,
+            read_only=True,
         ),
         publisher=lambda: open_publisher(kafka, timeout_seconds=PUBLISH_SECONDS),
         lag=lambda: open_lag_reader(kafka),

@@ -40,6 +40,7 @@ _REDOC_PAGE = """<!doctype html>
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <title>Kasparro API</title>
   <link rel="icon" href="data:,">
+  <style>img[src^="https:"] { display: none }</style>
 </head>
 <body>
   <div id="redoc"></div>

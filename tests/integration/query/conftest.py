@@ -73,7 +73,7 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
     ) -> AsyncIterator[Api]:
         kafka = KafkaConnection(servers, "query-test", request_timeout_ms=2_000)
         openers = Openers(
-            pool=lambda: open_pool(database_url, application="query-test", connections=4, statement_seconds=5),
+            pool=lambda: open_pool(database_url, application="query-test", connections=4, statement_seconds=5, read_only=True),
             publisher=lambda: open_publisher(kafka, timeout_seconds=2),
             lag=lambda: open_lag_reader(kafka),
             run_events=lambda: open_tail(kafka, topics.run_events, start=Start.END),
