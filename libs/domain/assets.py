@@ -1,9 +1,9 @@
 """The canonical asset of an asset_uid: a pure function of the set of its quotes, the same in whatever order they came."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.domain.evidence import Evidence, evidence_between
@@ -17,9 +17,8 @@ _SIXTH_PLACE = Decimal("0.000001")
 _WIDE = Context(prec=1_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """What the quotes of one asset_uid add up to.
+class Asset(NamedTuple):
+    """What the quotes of one asset_uid add up to. A named tuple because the normalizer makes one for nearly every tick.
 
     Name (its symbol where it has none), symbol and rank are the anchor's, so that they do not flicker between sources;
     the values are those of the listing taken, the freshest that agrees with the anchor. `price_spread_percent` is
@@ -58,6 +57,8 @@ def asset_of(quotes: Iterable[Quote], priorities: Mapping[str, int]) -> Asset | 
     held = list(quotes)
     if not held:
         return None
+    if len(held) == 1:  # most are: nothing to compare
+        return _assemble(held[0], held[0], held, 1)
     competing = _competing(held)
     anchor = min(competing, key=lambda quote: _anchor_order(quote, priorities))
     same = [anchor, *_same_elsewhere(anchor, competing)]

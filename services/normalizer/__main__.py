@@ -5,6 +5,9 @@ when Postgres and Kafka have everything that follows from it, so one that dies a
 Kafka is away it waits and keeps its partitions.
 """
 
+import gc
+from typing import Final
+
 from libs.kafka.connection import KafkaConnection
 from libs.process.clock import SystemClock
 from libs.process.settings import read_settings
@@ -12,6 +15,10 @@ from libs.process.shutdown import run_until_stopped
 from libs.telemetry.logging import configure_logging
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.wiring import Limits, run_normalizer
+
+
+YOUNG_OBJECTS: Final = 200_000
+"""A chunk makes some 100,000 objects that die with it; looking for cycles among them every 700 took a third of the time."""
 
 
 async def run(settings: NormalizerSettings) -> None:
@@ -28,6 +35,8 @@ def main() -> None:
     """Run until SIGTERM or SIGINT; a bug ends the process with its traceback and a code that is not 0."""
     settings = read_settings(NormalizerSettings)
     configure_logging(settings.log_level, "normalizer", style=settings.log_format)
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     run_until_stopped(run(settings))
 
 

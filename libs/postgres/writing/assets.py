@@ -68,11 +68,12 @@ LOAD_CHANGED_BY = """
 LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by = ANY($1::uuid[])"
 
 
-NUMBERS: Final = (
-    "price_usd", "market_cap_usd", "volume_24h_usd", "percent_change_1h", "percent_change_24h", "percent_change_7d",
-    "circulating_supply", "total_supply", "max_supply", "price_spread_percent",
-)  # fmt: skip
-"""An asset's numbers, in the order of the columns; they cross the wire as text, as those of a quote do."""
+PRICE: Final = Asset._fields.index("price_usd")
+SPREAD_END: Final = Asset._fields.index("price_spread_percent") + 1
+NUMBERS: Final = Asset._fields[PRICE:SPREAD_END]
+"""An asset's numbers cross the wire as text, as those of a quote do."""
+
+_encoder = msgspec.json.Encoder()
 
 
 class Changed(NamedTuple):
@@ -119,16 +120,9 @@ async def load_changed_by(connection: Connection, tick_ids: Sequence[UUID]) -> t
 
 
 def _columns(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
-    agreeing = msgspec.json.encode([{"source": one.source, "source_id": one.source_id} for one in asset.agreeing]).decode()
-    numbers = [_text(getattr(asset, name)) for name in NUMBERS]
-    return (
-        asset.asset_uid, asset.symbol, asset.name, asset.market_cap_rank, *asset.anchor, *asset.taken, agreeing,
-        asset.listings_total, *numbers, asset.source_updated_at, asset.fetched_at, asset.tick_id, changed_by,
-    )  # fmt: skip
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)
+    agreeing = _encoder.encode([one._asdict() for one in asset.agreeing]).decode()
+    numbers = [None if number is None else str(number) for number in asset[PRICE:SPREAD_END]]
+    return (*asset[:4], *asset.anchor, *asset.taken, agreeing, asset.listings_total, *numbers, *asset[SPREAD_END:], changed_by)
 
 
 def _changed_of(row: asyncpg.Record) -> Changed:
