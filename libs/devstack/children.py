@@ -38,9 +38,10 @@ class Child:
         return self.process.poll() is None
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """The end of its log, without the frames of Java's stack traces."""
         with suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+            lines = self.log.read_text(errors="replace").splitlines()
+            return "\n".join([line for line in lines if not line.startswith("\tat ")][-LAST_LINES:])
         return ""
 
     def check(self) -> None:

@@ -121,9 +121,14 @@ class Stack:
 
     async def _watch(self, server: Child) -> None:
         await server.until_ended()
+        try:
+            check_room(self.folder.root, needed=FEW_BYTES)
+            advice = "Start again: it goes on from what was stored."
+        except StateError as error:
+            advice = str(error)
         raise ServerDiedError(
-            f"{server.name} died (exit code {server.process.returncode}), so everything stops. Its log is {server.log}:\n"
-            f"{server.last_words()}\nIf the disk is full, free some; else start again: it goes on from what was stored."
+            f"{server.name} died (exit code {server.process.returncode}), so everything was stopped. {advice} "
+            f"Its log is {server.log} and ends so:\n{server.last_words()}"
         )
 
     async def stop(self) -> None:
