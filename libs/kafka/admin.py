@@ -19,6 +19,11 @@ LOOK_SECONDS = 0.05
 CLOSE_SECONDS = 3.0
 
 
+COMPACTION = {"segment.bytes": "33554432", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}
+"""Whoever starts reads a compacted topic whole. By default a segment grows to 1 GiB before it is compacted at all, a week of
+cursors; these keep it near what it holds."""
+
+
 class TopicsError(Exception):
     """A topic could not be created; the message says which and why."""
 
@@ -135,7 +140,9 @@ def _has_leaders(described: Mapping[str, Any]) -> bool:
 def topic_config(topic: Topic) -> dict[str, str]:
     """Kafka's settings of a declared topic."""
     settings = {"cleanup.policy": topic.cleanup, "max.message.bytes": str(topic.largest_message)}
-    if topic.kept is not None:
+    if topic.kept is None:
+        settings |= COMPACTION
+    else:
         settings["retention.ms"] = str(int(topic.kept.total_seconds() * 1000))
     return settings
 

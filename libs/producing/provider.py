@@ -19,7 +19,7 @@ from libs.sources.answers import AnswerError, rows_in
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT = aiohttp.ClientTimeout(total=45, connect=10)
+TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 TRIES = 4
 LONGEST_BACKOFF_SECONDS = 15.0
 RETRY_AFTER_FLOOR = timedelta(seconds=1)
@@ -84,11 +84,11 @@ class Provider:
                     await self._refused(response, body, permit)
                 return body
         except TimeoutError as error:
-            raise _TransientError(f"{self.name} did not answer within {TIMEOUT.total:g} s") from error
+            raise _TransientError(f"{self.name} did not answer within {self.session.timeout.total:g} s") from error
         except aiohttp.ClientPayloadError as error:
             raise _TransientError(f"{self.name}'s answer broke off before its end: {error}") from error
         except aiohttp.ClientError as error:
-            raise _TransientError(f"{self.name} could not be reached at {url}: {str(error) or type(error).__name__}") from error
+            raise _TransientError(f"{self.name} could not be reached at {url}: {_cause(error)}") from error
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -157,6 +157,13 @@ def _http_date(text: str) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _cause(error: aiohttp.ClientError) -> str:
+    """Say why in the system's words where there are any."""
+    if isinstance(error, aiohttp.ClientConnectorError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def _words(body: bytes) -> str:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -147,6 +149,20 @@ async def test_a_provider_that_is_away_is_said_to_be(moved: Bench) -> None:
 
     story = await run_with(moved, hang_up)
     assert "could not be reached" in story.errors[0]
+
+
+async def test_a_provider_that_is_slow_is_not_waited_for_for_ever(bench: Bench) -> None:
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    bench.clock = MovedClock()
+    bench.server.respond["/coins/markets"] = never
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as impatient:
+        bench.start(CoinGecko(replace(bench.provider("CoinGecko"), session=impatient), 100, bench.named(SOURCE)))
+        (error,) = (await bench.run()).errors
+    assert "did not answer within 0.2 s" in error
+    assert await bench.requests_counted() == 4
 
 
 async def test_one_page_of_two_that_fails_leaves_the_other_published(bench: Bench) -> None:
