@@ -73,11 +73,13 @@ class Bench:
         """The same source under this test's own name."""
         return replace(source, name=self.source)
 
+    def replica(self, fetcher: Fetcher, *, budget: Budget = UNLIMITED, interval: timedelta | None = None) -> Replica:
+        client = replace(self.connection, client_id=f"replica-{uuid4().hex[:6]}")
+        return Replica(fetcher, client, self.topics, budget, interval, self.clock)
+
     def start(self, fetcher: Fetcher, *, budget: Budget = UNLIMITED, interval: timedelta | None = None) -> asyncio.Task[None]:
         """Start a replica; cancel the task to stop it."""
-        client = replace(self.connection, client_id=f"replica-{uuid4().hex[:6]}")
-        replica = Replica(fetcher, client, self.topics, budget, interval, self.clock)
-        return self.tasks.create_task(replica.run())
+        return self.tasks.create_task(self.replica(fetcher, budget=budget, interval=interval).run())
 
     async def joined(self, replicas: int) -> None:
         """Wait until so many replicas share the commands."""

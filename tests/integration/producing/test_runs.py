@@ -1,8 +1,12 @@
 """What a run publishes, and what it does not."""
 
+import asyncio
 import json
 
+import pytest
+
 from libs.kafka.records import Record
+from libs.producing.fetching import Answer, Permit
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
 from tests.integration.producing.bench import Bench, coins
@@ -113,3 +117,15 @@ async def test_a_command_that_is_none_is_set_aside_and_the_next_is_carried_out(b
     assert (await bench.run()).counts() == (5, 0, 5, 0)
     (letter,) = await bench.dead_letters()
     assert (letter.key, letter.value) == (b"*", b"{not json")
+
+
+async def test_a_bug_in_a_fetcher_ends_the_process_instead_of_being_waited_out(bench: Bench) -> None:
+    class Broken(CoinGecko):
+        async def fetch(self, shard: str, permit: Permit) -> Answer:  # noqa: ARG002 it does not get that far
+            raise ZeroDivisionError
+
+    broken = bench.replica(Broken(bench.provider(), 100, bench.named(SOURCE)))
+    await bench.command()
+    with pytest.raises(ExceptionGroup) as ended:
+        await asyncio.wait_for(broken.run(), 30)
+    assert ended.group_contains(ZeroDivisionError)
