@@ -76,8 +76,10 @@ class LagReader:
         """Return when the broker has answered. Raises KafkaUnreachableError."""
         try:
             with telling_outages():
-                async with self._one_at_a_time:
-                    consumer = await self._opened()
+                consumer = self._consumer
+                if consumer is None:
+                    async with self._one_at_a_time:
+                        consumer = await self._opened()
                 if not await consumer._client.force_metadata_update():  # noqa: SLF001 the cheapest question a broker answers
                     raise KafkaUnreachableError("no broker answers")
         except KafkaUnreachableError:

@@ -4,6 +4,7 @@ It reads Postgres and follows etl.runs and etl.cursors; it writes commands and r
 answers /health while Postgres or Kafka is away. SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
 """
 
+import logging
 import sys
 
 import structlog
@@ -21,6 +22,7 @@ from libs.process.shutdown import run_until_stopped
 from libs.telemetry.logging import configure_logging
 from services.query.access import Access
 from services.query.app import Openers, create_app, until_a_follower_fails
+from services.query.requests import QuietAboutNonsense
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
 
@@ -87,6 +89,7 @@ def main() -> None:
     """Run the process."""
     settings = read_settings(QuerySettings)
     configure_logging(settings.log_level, "query", style=settings.log_format)
+    logging.getLogger("aiohttp.server").addFilter(QuietAboutNonsense())
     run_until_stopped(serve(settings))
 
 

@@ -99,7 +99,8 @@ def _opening(openers: Openers, taken_within_seconds: float) -> Callable[[web.App
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", lambda: ping_postgres(pool), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
-            following = (asyncio.create_task(app[RUNS].follow()), asyncio.create_task(app[CURSORS].follow()))
+            endless = (app[RUNS].follow(), app[CURSORS].follow(), app[POSTGRES].watch(), app[KAFKA].watch())
+            following = tuple([asyncio.create_task(work) for work in endless])
             app[FOLLOWING] = following
             yield
             await _end(following)

@@ -13,6 +13,8 @@ log = structlog.get_logger(__name__)
 
 PING_SECONDS = 1.5
 LOOK_AGAIN_SECONDS = 1.0
+WATCH_SECONDS = 5.0
+"""How often each is looked at when nobody asks, so that `since` is true to a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class Dependency:
                 self._seen = self._noted(await self._error())
                 self._looked_at = self.clock.monotonic()
             return self._seen
+
+    async def watch(self) -> None:
+        """Look for ever, so that the log says when an outage began and ended."""
+        while True:
+            await self.look()
+            await self.clock.sleep(WATCH_SECONDS)
 
     async def _error(self) -> str | None:
         try:

@@ -81,6 +81,8 @@ def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[s
         return parameters.model_validate(given | dict(request.match_info))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        found = [{"parameter": ".".join(map(str, one["loc"])), "reason": one["msg"]} for one in problems]
+        found = [
+            {"parameter": ".".join(map(str, one["loc"])), "reason": one["msg"].removeprefix("Value error, ")} for one in problems
+        ]
         first = found[0]["parameter"]
         raise InvalidParameterError(f"{first}: {found[0]['reason']}", parameter=first, errors=found) from None

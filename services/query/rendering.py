@@ -31,6 +31,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_LONGEST_PLAIN_NUMBER = 100
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -39,7 +40,10 @@ def number(value: Decimal | None) -> Decimal | msgspec.Raw | None:
     if value is None or not value.is_finite():
         return None
     written = str(value)
-    return msgspec.Raw(written.lower().encode()) if "E" in written else value
+    if "E" not in written:
+        return value
+    plain = 0 <= value.adjusted() < _LONGEST_PLAIN_NUMBER  # the driver gives 5350000000 as 5.35000E+9
+    return msgspec.Raw((format(value, "f") if plain else written.lower()).encode())
 
 
 _payload_decoder = msgspec.json.Decoder(float_hook=lambda written: number(Decimal(written)))

@@ -1,5 +1,6 @@
 """What happens around every request: an id, one shape for errors, one line in the log."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from uuid import uuid4
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from libs.kafka.errors import KafkaUnreachableError
 from libs.postgres.reading.acquiring import PostgresAwayError, PostgresNotMigratedError
@@ -19,13 +21,25 @@ log = structlog.get_logger(__name__)
 LARGEST_BODY = 16_384
 """No endpoint reads a body; one of this size is a mistake, not an attack."""
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff"}
+_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Server": "kasparro"}
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "there is nothing at this path; /docs lists what there is",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"a body may have {LARGEST_BODY} bytes; no endpoint here needs one",
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class QuietAboutNonsense(logging.Filter):
+    """Bytes that are not HTTP are answered with 400 by aiohttp, before there is a request: one line, without a trace."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything through, nonsense in short."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.args, record.exc_info = "malformed_request", (), None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
 
 
 @web.middleware

@@ -83,7 +83,7 @@ async def count(request: web.Request, asked: CountAsked) -> Answer:
     """Return how many assets there are."""
     async with reading(request.app[POOL]) as connection:
         total = await _total(request, connection, asked.source)
-    return Answer({"count": total, "source": asked.source, "attribution": ATTRIBUTION})
+    return Answer({"total": total, "source": asked.source, "attribution": ATTRIBUTION})
 
 
 async def get_asset(request: web.Request, asked: AssetAsked) -> Answer:

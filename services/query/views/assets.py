@@ -108,7 +108,7 @@ class AssetPageView(View):
 class CountView(View):
     """How many assets there are."""
 
-    count: int
+    total: int
     source: str | None
     attribution: list[AttributionView]
 

@@ -119,6 +119,13 @@ async def test_numbers_are_json_numbers_with_every_digit(api: Api, database: Any
     assert (await api.get("/data")).body["data"][0]["price_usd"] == tiny
 
 
+async def test_round_amounts_are_written_out(api: Api, database: Any) -> None:
+    await insert_assets(database, [AssetRow("round", price_usd=Decimal(5350000000), max_supply=Decimal("1e24"))])
+    answered = await api.get("/data/round")
+    assert '"price_usd":5350000000,' in answered.text
+    assert '"max_supply":1000000000000000000000000,' in answered.text
+
+
 async def test_a_number_that_json_does_not_have_is_null(api: Api, database: Any) -> None:
     await insert_assets(database, [AssetRow("odd", price_usd=Decimal("NaN"))])
     assert (await api.get("/data/odd")).body["price_usd"] is None
@@ -144,7 +151,7 @@ async def test_symbols_are_folded_and_the_word_count_is_found_by_filter(api: Api
     assert (await api.get("/data/BTC")).body["asset_uid"] == "btc"
     page = (await api.get("/data?symbol=COUNT")).body
     assert ([asset["asset_uid"] for asset in page["data"]], page["total"], page["next_cursor"]) == (["count"], 1, None)
-    assert (await api.get("/data/count")).body["count"] == 2
+    assert (await api.get("/data/count")).body["total"] == 2
 
 
 async def test_an_unknown_symbol_is_404_and_names_it(api: Api) -> None:
@@ -212,7 +219,7 @@ async def test_the_total_of_an_empty_database_is_0_and_follows_within_a_second(a
 
     await until(counted_all)
     counted = await api.get("/data/count?source=coingecko")
-    assert counted.body["count"] == 6
+    assert counted.body["total"] == 6
 
 
 BAD_PARAMETERS = [

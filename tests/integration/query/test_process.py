@@ -55,6 +55,14 @@ async def health(session: aiohttp.ClientSession, port: int) -> dict[str, Any] | 
         return None
 
 
+async def send_bytes(port: int, sent: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    answered = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answered
+
+
 async def test_it_serves_while_everything_is_away_and_stops_on_sigterm(tmp_path: Path) -> None:
     port = free_port()
     async with process(tmp_path, PORT=str(port), KASPARRO_SANDBOX_DATA="true") as child, aiohttp.ClientSession() as session:
@@ -66,11 +74,13 @@ async def test_it_serves_while_everything_is_away_and_stops_on_sigterm(tmp_path:
         body = await health(session, port)
         assert body is not None
         assert (body["status"], body["sandbox"]) == ("degraded", True)
+        assert b" 400 " in await send_bytes(port, b"GET /data HTTP/1.1\r\n\r\n")
         child.send_signal(signal.SIGTERM)
         _, stderr = await asyncio.wait_for(child.communicate(), 10)
     assert child.returncode == 0
     events = [json.loads(line)["event"] for line in stderr.decode().splitlines()]
     assert events.count("query_started") == 1
+    assert "malformed_request" in events
     assert events[-1] == "query_stopped"
     assert "Traceback" not in stderr.decode()
 
