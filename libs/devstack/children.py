@@ -13,14 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from libs.devstack.errors import ChildDiedError
+
 HERE = Path(__file__).parent
 PYTHON = (sys.executable, "-I", "-S")
 LAST_LINES = 8
 LOOK_SECONDS = 0.05
-
-
-class ChildDiedError(Exception):
-    """A process that we need ended; the message has its last words and its log."""
 
 
 @dataclass(frozen=True, slots=True)

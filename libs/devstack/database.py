@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from libs.devstack.children import Child, ChildDiedError, Nursery, as_orphan_of_ours
+from libs.devstack.children import Child, Nursery, as_orphan_of_ours
+from libs.devstack.errors import ChildDiedError, DatabaseError
 from libs.devstack.ports import LOOPBACK, free_port
 
 UNPRIVILEGED = "nobody"
@@ -39,10 +40,6 @@ SETTINGS = {
     "log_min_messages": "warning",
     "timezone": "UTC",
 }
-
-
-class DatabaseError(Exception):
-    """The embedded Postgres cannot run here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

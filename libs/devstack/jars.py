@@ -13,6 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
+from libs.devstack.errors import JarsUnavailableError
+
 KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
 """What the lock is resolved from (`make kafka-lock`)."""
 
@@ -30,10 +32,6 @@ INSTEAD = (
 
 Progress = Callable[[int, int], None]
 """Told (jars done, jars in all) after each."""
-
-
-class JarsUnavailableError(Exception):
-    """The jars could not be had, or are not what the lock says; the message says what to do instead."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,6 +1,5 @@
 """Where a stack keeps what must outlive it, one at a time: `.kasparro`, with real and made-up data in folders of their own."""
 
-import errno
 import fcntl
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from libs.devstack.errors import StateError
 from libs.devstack.guard import GRACE_SECONDS
 
 LEFT_OVER_SECONDS = GRACE_SECONDS + 4
@@ -24,10 +24,6 @@ FEW_BYTES = 150_000_000
 """A running stack with less than this soon stops working: Kafka and Postgres both end when they cannot write."""
 
 LARGEST_LOG_BYTES = 10_000_000
-
-
-class StateError(Exception):
-    """The state folder cannot be used; the message says why and what to do."""
 
 
 class Kind(StrEnum):
@@ -160,8 +156,3 @@ def check_room(root: Path, *, needed: int = ENOUGH_BYTES) -> None:
             f"The disk of {root} is nearly full: {free // 1_000_000} MB left, {needed // 1_000_000} MB needed. "
             "Free some, or empty old state with `make clean-state`."
         )
-
-
-def is_full(error: OSError) -> bool:
-    """Whether the error says that the disk, or our share of it, is full."""
-    return error.errno in {errno.ENOSPC, errno.EDQUOT}

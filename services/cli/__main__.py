@@ -19,7 +19,6 @@ from services.cli.parts import choose, listed
 from services.cli.printing import print_json
 from services.cli.screen import Screen
 from services.cli.settings import ROOT, AddressSettings, StateSettings, UpSettings
-from services.cli.up import Wish, run_up
 
 app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(migrations.app, name="migrate")
@@ -68,6 +67,8 @@ def up(
             ]
             screen.say(f"Would start: {listed([*servers, *parts.services])}; state in {settings.state}")
             return
+        from services.cli.up import Wish, run_up  # late: an image that only migrates has no broker to start
+
         run_up(Wish(settings, parts, verbose), screen)
 
 

@@ -1,11 +1,8 @@
 """Where the operator's commands find things: what the environment names, else the stack that `kasparro up` runs here."""
 
 from libs.devstack.state import Addresses, read_addresses
+from services.cli.errors import NotNamedError
 from services.cli.settings import AddressSettings
-
-
-class NotNamedError(Exception):
-    """Nothing says where to go; the message says what would."""
 
 
 def kafka_of(settings: AddressSettings) -> str:

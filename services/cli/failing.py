@@ -1,39 +1,21 @@
 """How a command ends: with an exit code a script can tell apart, and one clear line for what an operator can mend."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import typer
 
-from libs.devstack.broker import BrokerError
-from libs.devstack.children import ChildDiedError
-from libs.devstack.database import DatabaseError
-from libs.devstack.jars import JarsUnavailableError
-from libs.devstack.state import StateError, is_full
-from services.cli.addresses import NotNamedError
-from services.cli.parts import UnknownPartError
+from libs.devstack.errors import DevstackError
+from services.cli.errors import CommandError, UseError
 from services.cli.screen import Screen
-from services.cli.stack import ServerDiedError
-from services.cli.starting import MigrationFailedError
-from services.cli.supervising import ServiceFailedError
-from services.cli.up import MixedDataError, PortTakenError
 
 FAILED: Final = 1
 BAD_USE: Final = 2
 AWAY: Final = 3
 
-EXPLAINED = (
-    BrokerError,
-    ChildDiedError,
-    DatabaseError,
-    JarsUnavailableError,
-    MigrationFailedError,
-    PortTakenError,
-    ServerDiedError,
-    ServiceFailedError,
-    StateError,
-)
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
@@ -59,17 +41,17 @@ def _code(error: BaseException) -> int | None:
     from libs.kafka.errors import KafkaUnreachableError
     from libs.postgres.migrations import DatabaseUnreachableError, MigrationError
 
-    if isinstance(error, (NotNamedError, UnknownPartError, MixedDataError)):
+    if isinstance(error, UseError):
         return BAD_USE
     if isinstance(error, (KafkaUnreachableError, DatabaseUnreachableError)):
         return AWAY
-    if isinstance(error, (*EXPLAINED, MigrationError, TopicsError, TimeoutError)):
+    if isinstance(error, (CommandError, DevstackError, MigrationError, TopicsError, TimeoutError)):
         return FAILED
-    return FAILED if isinstance(error, OSError) and is_full(error) else None
+    return FAILED if isinstance(error, OSError) and error.errno in DISK_FULL else None
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, OSError) and is_full(error):
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"The disk is full: {error}. Free some, or empty old state with `make clean-state`."
     return str(error) or "Something did not answer in time; see the logs in the state folder"
 

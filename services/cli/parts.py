@@ -5,13 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cli.errors import UnknownPartError
 from services.cli.settings import ROOT
 
 KAFKA, POSTGRES, NORMALIZER, QUERY, SANDBOX = "kafka", "postgres", "normalizer", "query", "sandbox"
-
-
-class UnknownPartError(Exception):
-    """No part has this name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from libs.devstack.broker import Broker, Jars
 from libs.devstack.children import Child, Nursery
 from libs.devstack.database import Database
+from libs.devstack.errors import StateError
 from libs.devstack.ports import LOOPBACK, free_port
-from libs.devstack.state import FEW_BYTES, Addresses, Kind, StateError, StateFolder, check_room, write_addresses
+from libs.devstack.state import FEW_BYTES, Addresses, Kind, StateFolder, check_room, write_addresses
+from services.cli.errors import ServerDiedError
 from services.cli.log_lines import LogTail, show
 from services.cli.parts import QUERY, SANDBOX, Parts
 from services.cli.providers import Provider, sandbox_environment
@@ -26,10 +28,6 @@ SHARE_SECONDS = 3.0
 DISK_SECONDS = 5.0
 IMPATIENT_SECONDS = 1.0
 """A second signal this soon is the same wish, sent twice (make and a terminal both pass it on)."""
-
-
-class ServerDiedError(Exception):
-    """The embedded broker or database ended while it was needed."""
 
 
 @dataclass(slots=True)

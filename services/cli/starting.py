@@ -13,16 +13,13 @@ from libs.devstack.database import start_database
 from libs.devstack.jars import fetch_jars
 from libs.devstack.ports import LOOPBACK
 from libs.kafka.connection import KafkaConnection
+from services.cli.errors import MigrationFailedError
 from services.cli.parts import QUERY, SANDBOX
 from services.cli.screen import Step
 from services.cli.settings import ROOT
 from services.cli.stack import Stack
 
 STATEMENT_SECONDS = 10.0
-
-
-class MigrationFailedError(Exception):
-    """`kasparro migrate` did not succeed; the message has what it said."""
 
 
 async def start_everything(stack: Stack) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from libs.devstack.children import Child, Nursery
 from libs.process.settings import EXIT_BAD_SETTINGS
+from services.cli.errors import ServiceFailedError
 from services.cli.parts import command_of
 from services.cli.screen import Screen
 from services.cli.settings import ROOT
@@ -16,10 +17,6 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A service that ran this long has recovered: its next end is its first."""
-
-
-class ServiceFailedError(Exception):
-    """A service cannot run, whatever we do; the message says why."""
 
 
 @dataclass(slots=True)

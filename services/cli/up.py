@@ -14,6 +14,7 @@ from libs.devstack.children import Nursery
 from libs.devstack.ports import LOOPBACK, free_port, is_free
 from libs.devstack.state import Kind, StateFolder, alone, check_room
 from libs.process.shutdown import run_until_stopped
+from services.cli.errors import MixedDataError, PortTakenError
 from services.cli.parts import POSTGRES, QUERY, Parts, listed
 from services.cli.providers import PROVIDERS, Provider, reachable
 from services.cli.screen import Screen
@@ -24,14 +25,6 @@ from services.cli.starting import start_everything
 LOOK_SECONDS = 0.1
 ANSWER_SECONDS = 2.0
 PATIENCE_SECONDS = 45.0
-
-
-class PortTakenError(Exception):
-    """Somebody listens where we would."""
-
-
-class MixedDataError(Exception):
-    """Made-up data would reach a broker or a database that may hold real data."""
 
 
 @dataclass(frozen=True, slots=True)

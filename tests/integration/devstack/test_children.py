@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from libs.devstack.children import ChildDiedError, Nursery
-from libs.devstack.state import StateError, alone, check_room
+from libs.devstack.children import Nursery
+from libs.devstack.errors import ChildDiedError, StateError
+from libs.devstack.state import alone, check_room
 
 ROOT = Path(__file__).parents[3]
 READY = "print('ready', flush=True); time.sleep(600)"

@@ -3,7 +3,8 @@
 import pytest
 
 from libs.contracts.topics import SOURCE_TOPICS
-from services.cli.parts import Parts, UnknownPartError, choose, producers_found
+from services.cli.errors import UnknownPartError
+from services.cli.parts import Parts, choose, producers_found
 
 
 def test_every_source_with_topics_has_a_producer_folder() -> None:
