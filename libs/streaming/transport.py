@@ -38,8 +38,11 @@ IDLE_POLL_SECONDS: Final = 0.25
 BUSY_POLL_SECONDS: Final = 0.02
 """How long it lasts while some topic is held back, so that its next chunk is asked for as soon as there is room."""
 
-AHEAD: Final = 2
-"""Chunks of one topic that may wait for their acknowledgement: one in the work, one ready."""
+AHEAD: Final = 4
+"""Chunks of one topic that may wait for their acknowledgement: being read, stored and published, and one ready."""
+
+FETCH_BYTES: Final = 2_097_152
+"""Most that is fetched of a partition at a time, compressed: some chunks' worth, so that chunks in a backlog are full."""
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
             rebalance_timeout_ms=SESSION_TIMEOUT_MS,
             fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=FETCH_BYTES,
             metadata_max_age_ms=30_000,
         )
 

@@ -16,7 +16,6 @@ from libs.telemetry.logging import configure_logging
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.wiring import Limits, run_normalizer
 
-
 YOUNG_OBJECTS: Final = 200_000
 """A chunk makes some 100,000 objects that die with it; looking for cycles among them every 700 took a third of the time."""
 

@@ -1,9 +1,11 @@
 """The agent of the raw topics: store a chunk, publish what changed, then acknowledge. In any other order something is lost."""
 
+from asyncio import Queue, TaskGroup
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -68,35 +70,78 @@ class Inlet:
     destination: Destination
 
 
+class _Read(NamedTuple):
+    """A chunk whose rejected records are in the dead letters."""
+
+    chunk: Chunk
+    inlet: Inlet
+    entries: Sequence[Entry]
+    started: float
+
+
+class _Applied(NamedTuple):
+    """A chunk that the database has."""
+
+    chunk: Chunk
+    written: Sequence[Written]
+    started: float
+
+
 async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets) -> None:
-    """Work through the raw topics (`inlets` by topic) for ever."""
+    """Work through the raw topics (`inlets` by topic) for ever, three chunks at a time: one read, one stored, one published.
+
+    Each step takes the chunks in order and waits for the next, so reading and publishing go on while Postgres works.
+    """
+    read: Queue[_Read | None] = Queue(maxsize=1)
+    applied: Queue[_Applied | None] = Queue(maxsize=1)
+    async with TaskGroup() as steps:
+        steps.create_task(_read_all(chunks, inlets, outlets, read))
+        steps.create_task(_store_all(read, outlets, applied))
+        steps.create_task(_publish_all(applied, outlets, chunks))
+
+
+async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, read: Queue[_Read | None]) -> None:
     async for chunk in chunks.unacknowledged():  # the records of one partition, in order
-        with structlog.contextvars.bound_contextvars(
-            topic=chunk.topic, partition=chunk.partition, first_offset=chunk.records[0].offset, last_offset=chunk.end - 1
-        ):
-            await normalize_chunk(chunk, inlets[chunk.topic], outlets)
-            chunks.acknowledge(chunk)  # nothing else moves an offset
+        with _telling_of(chunk):
+            started = outlets.clock.monotonic()
+            inlet = inlets[chunk.topic]
+            reading = read_chunk(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
+            await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
+        await read.put(_Read(chunk, inlet, reading.entries, started))
+    await read.put(None)
 
 
-async def normalize_chunk(chunk: Chunk, inlet: Inlet, outlets: Outlets) -> Counted:
-    """Apply one chunk and publish what it changed; returns when the database and Kafka have everything."""
-    started = outlets.clock.monotonic()
-    reading = read_chunk(inlet.source, chunk.records)
-    await _set_aside(reading.rejected, chunk, inlet, outlets)
-    written = await _write(reading.entries, chunk, inlet, outlets)
-    messages = [message for one in written for message in _messages(one, outlets.assets_topic)]
-    await outlets.publish(messages)
-    counted = _total(written)
-    log.info(
-        "chunk_stored",
-        received=len(chunk),
-        stored=counted.stored,
-        duplicate=counted.duplicate,
-        dead_lettered=counted.dead_lettered,
-        published=len(messages),
-        duration_ms=round(1000 * (outlets.clock.monotonic() - started)),
+async def _store_all(read: Queue[_Read | None], outlets: Outlets, applied: Queue[_Applied | None]) -> None:
+    while (one := await read.get()) is not None:
+        with _telling_of(one.chunk):
+            written = await _write(one.entries, one.chunk, one.inlet, outlets)  # one transaction; waits an outage out
+        await applied.put(_Applied(one.chunk, written, one.started))
+    await applied.put(None)
+
+
+async def _publish_all(applied: Queue[_Applied | None], outlets: Outlets, chunks: Chunks) -> None:
+    while (one := await applied.get()) is not None:
+        with _telling_of(one.chunk):
+            messages = [message for written in one.written for message in _messages(written, outlets.assets_topic)]
+            await outlets.publish(messages)  # returns once Kafka has them
+            chunks.acknowledge(one.chunk)  # nothing else moves an offset
+            counted = _total(one.written)
+            log.info(
+                "chunk_stored",
+                received=len(one.chunk),
+                stored=counted.stored,
+                duplicate=counted.duplicate,
+                dead_lettered=counted.dead_lettered,
+                published=len(messages),
+                duration_ms=round(1000 * (outlets.clock.monotonic() - one.started)),
+            )
+
+
+def _telling_of(chunk: Chunk) -> AbstractContextManager[None]:
+    """Name the chunk in every line that is logged about it."""
+    return structlog.contextvars.bound_contextvars(
+        topic=chunk.topic, partition=chunk.partition, first_offset=chunk.records[0].offset, last_offset=chunk.end - 1
     )
-    return counted
 
 
 async def _write(entries: Sequence[Entry], chunk: Chunk, inlet: Inlet, outlets: Outlets) -> list[Written]:
