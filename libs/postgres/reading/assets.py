@@ -113,6 +113,7 @@ _PAGES: Mapping[tuple[AssetOrder, _Phase, _Start, bool, bool], str] = {
     for start in _STARTS
     for descending in (False, True)
     for by_source in (False, True)
+    if phase == "valued" or order not in _NEVER_NULL
 }
 
 

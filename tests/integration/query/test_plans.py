@@ -1,0 +1,43 @@
+"""That an index serves every page: what is fast with ten rows by luck must be so with 15,000."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from libs.postgres.reading.assets import _PAGES, AssetOrder
+
+FIFTEEN_THOUSAND = """
+    INSERT INTO assets (asset_uid, version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id,
+        agreeing, listings_total, price_usd, market_cap_usd, volume_24h_usd, source_updated_at, fetched_at, tick_id, changed_by,
+        updated_at)
+    SELECT 'uid' || n, n, 'S', 'Name', CASE WHEN n % 5 <> 0 THEN n END, source, n, source, n,
+           '[]', 1, CASE WHEN n % 7 <> 0 THEN n END, CASE WHEN n % 5 <> 0 THEN n END, CASE WHEN n % 6 <> 0 THEN n END, now(),
+           now(), gen_random_uuid(), gen_random_uuid(), now() - n * interval '1 second'
+    FROM generate_series(1, 15000) AS n, LATERAL (SELECT CASE WHEN n <= 20 THEN 'csv' ELSE 'coingecko' END AS source) AS of_source
+    ORDER BY random()"""
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[str]:
+    yield plan["Node Type"]
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+async def test_every_page_of_every_order_is_read_from_an_index(database: Any) -> None:
+    await database.execute(FIFTEEN_THOUSAND)
+    await database.execute("VACUUM ANALYZE assets")
+    for (order, phase, start, descending, by_source), statement in _PAGES.items():
+        column = order.column
+        place = await database.fetchrow(
+            f"SELECT {column} AS value, asset_uid FROM assets WHERE {column} IS NOT NULL ORDER BY 1, 2 OFFSET 6000 LIMIT 1"  # noqa: S608 -- closed set
+        )
+        bound = [50, 0] if start == "offset" else [50, place["asset_uid"]]
+        if start == "place" and phase == "valued" and order is not AssetOrder.UID:
+            bound.append(place["value"])
+        for source in ("coingecko", "csv") if by_source else (None,):
+            filtered = [*bound, source] if source else bound
+            explained = json.loads(await database.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *filtered))
+            used = list(nodes(explained[0]["Plan"]))
+            assert "Seq Scan" not in used, (order, phase, start, descending, source, used)
+            if source != "csv":
+                assert "Sort" not in used, (order, phase, start, descending, source, used)
