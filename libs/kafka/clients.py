@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 262_144
 LINGER_MS = 10
-CLOSE_SECONDS = 3.0
+CLOSE_SECONDS = 2.0
 """A client whose broker is away would otherwise try for ever to send what it holds."""
 
 

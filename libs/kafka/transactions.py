@@ -22,7 +22,7 @@ TRANSACTION_TIMEOUT_MS = 12_000
 """How long the transaction of a process that died holds back the readers of its topics."""
 STEP_SECONDS = 20.0
 """Longest that one step waits for the broker; longer than TRANSACTION_TIMEOUT_MS, which opening may have to sit out."""
-ABORT_SECONDS = 3.0
+ABORT_SECONDS = 2.0
 
 
 @dataclass(slots=True)
