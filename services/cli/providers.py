@@ -10,6 +10,10 @@ ANSWER_SECONDS = 3.0
 TOO_MANY_REQUESTS = 429
 
 
+SANDBOX_REQUESTS_PER_MINUTE = "600"
+"""A key's real budget, 5 a minute without one, would make somebody who tries things out wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A provider that the sandbox can stand in for: `probe` costs no quota, `sandbox_path` is where the sandbox plays it."""
@@ -43,5 +47,6 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 def sandbox_environment(providers: tuple[Provider, ...], port: int) -> dict[str, str]:
-    """Return the variables that point the producers of `providers` at the sandbox."""
-    return {provider.base_url_variable: f"http://127.0.0.1:{port}{provider.sandbox_path}" for provider in providers}
+    """Return the variables that point the producers of `providers` at the sandbox, whose patience no plan limits."""
+    addresses = {provider.base_url_variable: f"http://127.0.0.1:{port}{provider.sandbox_path}" for provider in providers}
+    return addresses | {f"{provider.source.upper()}_REQUESTS_PER_MINUTE": SANDBOX_REQUESTS_PER_MINUTE for provider in providers}
