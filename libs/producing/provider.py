@@ -12,6 +12,7 @@ import aiohttp
 import structlog
 from pydantic import SecretStr
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from yarl import URL
 
 from libs.process.clock import Clock
 from libs.producing.fetching import FetchFailedError, Permit
@@ -27,6 +28,7 @@ LONGEST_RETRY_AFTER_SECONDS = 365 * 86_400
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes, unpacked. CoinPaprika's full answer has 4 MB."""
 CHUNK_BYTES = 65_536
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Parsed = TypeVar("Parsed")
 
@@ -176,11 +178,12 @@ def _words(body: bytes) -> str:
 
 
 @asynccontextmanager
-async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Open the one HTTP session of a producer: no cookies, gzip, bounded waits."""
+async def open_session(base_url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open the one HTTP session of a producer: no cookies, gzip, bounded waits, and the machine's proxy except to itself."""
     async with aiohttp.ClientSession(
         timeout=TIMEOUT,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "kasparro", "Accept": "application/json"},
+        trust_env=URL(base_url).host not in LOOPBACK,
     ) as session:
         yield session

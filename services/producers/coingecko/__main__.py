@@ -17,7 +17,7 @@ SERVICE = "producer-coingecko"
 async def produce(settings: CoinGeckoSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
-    async with open_session() as session:
+    async with open_session(settings.base_url) as session:
         provider = Provider(
             name="CoinGecko",
             base_url=settings.base_url,

@@ -191,7 +191,7 @@ async def open_bench(kafka_bootstrap_servers: str) -> AsyncIterator[Bench]:
         dead_letters=own_topic("dead-letter"),
     )
     await ensure_topics(connection, all_of(topics))
-    async with open_provider() as server, open_session() as session, open_publisher(connection) as publisher:
+    async with open_provider() as server, open_session(server.base_url) as session, open_publisher(connection) as publisher:
         tasks = asyncio.TaskGroup()
         async with tasks:
             yield Bench(connection, topics, f"t{uuid4().hex}", server, session, publisher, tasks)
