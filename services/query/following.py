@@ -143,6 +143,7 @@ class RunFollower:
         self._tail = tail
         self.taken_within_seconds = taken_within_seconds
         self._watched: dict[bytes, Watch] = {}
+        self._leaving = False
 
     async def follow(self) -> None:
         """Read for ever; outages are waited out."""
@@ -166,7 +167,8 @@ class RunFollower:
             raise KafkaUnavailableError("Kafka does not answer: the run could not be followed, so it was not asked for") from None
 
     def release(self) -> None:
-        """Let every waiting request answer with what is known: the service stops."""
+        """Let every waiting request answer with what is known, and none wait from now on: the service stops."""
+        self._leaving = True
         for watch in self._watched.values():
             watch.leaving = True
             watch.news.set()
@@ -177,7 +179,7 @@ class RunFollower:
         if len(self._watched) >= MOST_WATCHED:
             raise BusyError(f"{MOST_WATCHED} requests wait for runs already; use /etl/run-background")
         key = str(story.run_id).encode()
-        watch = self._watched[key] = Watch(story)
+        watch = self._watched[key] = Watch(story, leaving=self._leaving)
         try:
             yield watch
         finally:

@@ -207,17 +207,21 @@ async def test_without_kafka_a_run_is_503_with_when_to_retry(api: Api) -> None:
 async def test_stopping_answers_waiting_requests_with_what_is_known(
     serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics, connection: KafkaConnection
 ) -> None:
-    async with producer(connection, created_topics, "csv", goes_on) as taken, serve(servers=kafka_bootstrap_servers) as api:
-        waiting = asyncio.create_task(api.post("/etl/run/csv?timeout=60"))
+    async with (
+        producer(connection, created_topics, "csv", goes_on) as taken,
+        producer(connection, created_topics, "coingecko", goes_on) as taken_by_all,
+        serve(servers=kafka_bootstrap_servers) as api,
+    ):
+        waiting = [asyncio.create_task(api.post(path)) for path in ("/etl/run/csv?timeout=60", "/etl/run-all?timeout=600")]
 
         async def is_taken() -> bool:
-            return bool(taken)
+            return bool(taken and taken_by_all)
 
         await until(is_taken)
         async with asyncio.timeout(5):
             await api.client.app.shutdown()
-            answered = await waiting
-    assert answered.status == 202
+            answers = await asyncio.gather(*waiting)
+    assert [answered.status for answered in answers] == [202, 202]
 
 
 async def test_post_needs_the_token_when_there_is_one(serve: Serve) -> None:
