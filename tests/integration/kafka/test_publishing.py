@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
 from libs.kafka.connection import KafkaConnection
@@ -55,3 +56,19 @@ async def test_without_a_broker_publishing_says_so_in_time() -> None:
     async with open_publisher(nowhere, timeout_seconds=1.0) as publisher:
         with pytest.raises(KafkaUnreachableError):
             await publisher.publish([Record("anything", b"key", b"value")])
+
+
+async def test_a_wedged_client_is_replaced_and_not_tried_for_ever(connection: KafkaConnection) -> None:
+    """The broker refuses a sequence with a hole in it; such a client can never send again (aiokafka#1017)."""
+    topic = own_topic()
+    await create(connection, topic)
+    async with open_publisher(connection, timeout_seconds=10.0) as publisher:
+        await publisher.publish([Record(topic.name, b"key", b"first")])
+        wedged = publisher._client
+        assert wedged is not None
+        wedged._txn_manager.increment_sequence_number(TopicPartition(topic.name, 0), 7)
+        with pytest.raises(KafkaUnreachableError):
+            await publisher.publish([Record(topic.name, b"key", b"lost in the hole")])
+        await publisher.publish([Record(topic.name, b"key", b"second")])
+        assert publisher._client is not wedged
+    assert [record.value for record in await read_to_end(connection, topic.name)] == [b"first", b"second"]

@@ -1,9 +1,10 @@
 import asyncio
 
 import pytest
+from aiokafka import TopicPartition
 
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.errors import FencedProducerError
+from libs.kafka.errors import FencedProducerError, WedgedProducerError
 from libs.kafka.records import Record
 from libs.kafka.tailing import Start, TopicRecord, open_end_probe, open_tail, read_to_end
 from libs.kafka.transactions import TransactionalClient
@@ -93,3 +94,23 @@ async def test_a_tail_from_the_end_sees_what_comes_once_it_is_ready_and_passes_t
                 read += await tail.read()
         assert [record.value for record in read] == [b"after"]
     await client.close()
+
+
+async def test_a_wedged_transactional_client_says_so_and_its_successor_goes_on(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    client = TransactionalClient(connection, topic.name)
+    await client.open()
+    async with client.transaction() as transaction:
+        await transaction.send([Record(topic.name, b"key", b"first")])
+    assert client._producer is not None
+    client._producer._txn_manager.increment_sequence_number(TopicPartition(topic.name, 0), 7)
+    with pytest.raises(WedgedProducerError):
+        async with client.transaction() as transaction:
+            await transaction.send([Record(topic.name, b"key", b"lost in the hole")])
+    await client.close()
+    await client.open()
+    async with client.transaction() as transaction:
+        await transaction.send([Record(topic.name, b"key", b"second")])
+    await client.close()
+    assert [record.value for record in await read_to_end(connection, topic.name)] == [b"first", b"second"]
