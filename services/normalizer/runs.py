@@ -19,8 +19,8 @@ from libs.postgres.writing.runs import PublishedRun, load_published, project
 from libs.streaming.agents import Chunks
 from libs.streaming.checkpoints import Checkpoints
 from libs.streaming.chunks import Chunk, Record
+from services.normalizer.outlets import Outlets
 from services.normalizer.reading import Rejected, dead_letter
-from services.normalizer.ticks import Outlets
 
 log = structlog.get_logger(__name__)
 

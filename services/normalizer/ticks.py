@@ -1,28 +1,22 @@
 """The agent of the raw topics: store a chunk, publish what changed, then acknowledge. In any other order something is lost."""
 
 from asyncio import Queue, TaskGroup
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import structlog
 
-from libs.contracts.asset import encode_asset
 from libs.domain.rejections import Reason, Rejection
-from libs.kafka import errors as kafka_errors
-from libs.kafka.publishing import Publisher
-from libs.kafka.records import Record as Outgoing
 from libs.postgres import errors as postgres_errors
-from libs.postgres.pool import Pool
 from libs.postgres.writing.chunks import Destination, Entry, Written, write_chunk
 from libs.postgres.writing.ticks import Counted, SetAside, Tick
-from libs.process.clock import Clock
-from libs.process.outages import wait_out
 from libs.sources.source import Source
 from libs.streaming.agents import Chunks
 from libs.streaming.chunks import Chunk
+from services.normalizer.outlets import Outlets
+from services.normalizer.publishing import AssetPublisher
 from services.normalizer.reading import Rejected, dead_letter, read_chunk
 
 log = structlog.get_logger(__name__)
@@ -30,36 +24,6 @@ log = structlog.get_logger(__name__)
 STAGE: Final = "normalizer"
 REJECTIONS_TO_ALARM: Final = 100
 """Fewer are bad luck; more than these, and more than half of a chunk, are a change at the provider or a bug of ours."""
-
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Outlets:
-    """Where results go: the database, and Kafka by the names of two topics."""
-
-    pool: Pool
-    publisher: Publisher
-    assets_topic: str
-    dead_letters_topic: str
-    clock: Clock
-    retry_ceiling: timedelta
-
-    async def through_postgres(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
-        """Wait out what waiting helps."""
-        return await wait_out(
-            attempt, postgres_errors.is_outage, dependency="postgres", clock=self.clock, ceiling=self.retry_ceiling
-        )
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Return once Kafka has them all, however long it is away."""
-        await wait_out(
-            lambda: self.publisher.publish(records),
-            kafka_errors.is_outage,
-            dependency="kafka",
-            clock=self.clock,
-            ceiling=self.retry_ceiling,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +58,11 @@ async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
     """
     read: Queue[_Read | None] = Queue(maxsize=1)
     applied: Queue[_Applied | None] = Queue(maxsize=1)
+    publisher = AssetPublisher(outlets)
     async with TaskGroup() as steps:
         steps.create_task(_read_all(chunks, inlets, outlets, read))
-        steps.create_task(_store_all(read, outlets, applied))
-        steps.create_task(_publish_all(applied, outlets, chunks))
+        steps.create_task(_store_all(read, outlets, applied, publisher))
+        steps.create_task(_publish_all(applied, outlets, chunks, publisher))
 
 
 async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, read: Queue[_Read | None]) -> None:
@@ -111,19 +76,21 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
     await read.put(None)
 
 
-async def _store_all(read: Queue[_Read | None], outlets: Outlets, applied: Queue[_Applied | None]) -> None:
+async def _store_all(
+    read: Queue[_Read | None], outlets: Outlets, applied: Queue[_Applied | None], publisher: AssetPublisher
+) -> None:
     while (one := await read.get()) is not None:
         with _telling_of(one.chunk):
             written = await _write(one.entries, one.chunk, one.inlet, outlets)  # one transaction; waits an outage out
+        publisher.owe(written)
         await applied.put(_Applied(one.chunk, written, one.started))
     await applied.put(None)
 
 
-async def _publish_all(applied: Queue[_Applied | None], outlets: Outlets, chunks: Chunks) -> None:
+async def _publish_all(applied: Queue[_Applied | None], outlets: Outlets, chunks: Chunks, publisher: AssetPublisher) -> None:
     while (one := await applied.get()) is not None:
         with _telling_of(one.chunk):
-            messages = [message for written in one.written for message in _messages(written, outlets.assets_topic)]
-            await outlets.publish(messages)  # returns once Kafka has them
+            published = await publisher.publish(one.written)  # returns once Kafka has them
             chunks.acknowledge(one.chunk)  # nothing else moves an offset
             counted = _total(one.written)
             log.info(
@@ -132,7 +99,7 @@ async def _publish_all(applied: Queue[_Applied | None], outlets: Outlets, chunks
                 stored=counted.stored,
                 duplicate=counted.duplicate,
                 dead_lettered=counted.dead_lettered,
-                published=len(messages),
+                published=published,
                 duration_ms=round(1000 * (outlets.clock.monotonic() - one.started)),
             )
 
@@ -177,11 +144,6 @@ async def _set_aside(rejected: Sequence[Rejected], chunk: Chunk, inlet: Inlet, o
     )
     if len(rejected) > REJECTIONS_TO_ALARM and 2 * len(rejected) > len(chunk):
         log.error("most_records_rejected", rejected=len(rejected), received=len(chunk), source=source)
-
-
-def _messages(written: Written, topic: str) -> list[Outgoing]:
-    changed = [Outgoing(topic, one.asset.asset_uid.encode(), encode_asset(one.asset, one.version)) for one in written.changed]
-    return changed + [Outgoing(topic, asset_uid.encode(), None) for asset_uid in written.gone]
 
 
 def _total(written: Sequence[Written]) -> Counted:

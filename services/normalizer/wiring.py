@@ -25,8 +25,9 @@ from libs.sources.catalogue import PRIORITIES, SOURCES
 from libs.sources.source import Source
 from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_chunk_app, log_end, run_app
 from libs.streaming.checkpoints import Checkpoints, open_checkpoints, wait_until_ready
+from services.normalizer.outlets import Outlets
 from services.normalizer.runs import TRANSACTIONAL_ID, RunEnds, project_runs
-from services.normalizer.ticks import Inlet, Outlets, normalize
+from services.normalizer.ticks import Inlet, normalize
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from libs.domain.assets import Asset
 from libs.domain.identity import Listing
-from libs.postgres.pool import Connection
+from libs.postgres.pool import Connection, Pool
 
 UPSERT_CHANGED = """
     INSERT INTO assets AS held (
@@ -58,12 +58,15 @@ REMEMBER_GONE = """
 
 FORGET_GONE = "DELETE FROM assets_gone WHERE asset_uid = ANY($1::text[])"
 
-LOAD_CHANGED_BY = """
+LOAD = """
     SELECT asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
         listings_total, price_usd::text, market_cap_usd::text, volume_24h_usd::text, percent_change_1h::text,
         percent_change_24h::text, percent_change_7d::text, circulating_supply::text, total_supply::text, max_supply::text,
         price_spread_percent::text, source_updated_at, fetched_at, tick_id, version
-    FROM assets WHERE changed_by = ANY($1::uuid[])"""
+    FROM assets"""
+
+LOAD_CHANGED_BY = LOAD + " WHERE changed_by = ANY($1::uuid[])"
+LOAD_BY_UID = LOAD + " WHERE asset_uid = ANY($1::text[])"
 
 LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by = ANY($1::uuid[])"
 
@@ -74,6 +77,13 @@ NUMBERS: Final = Asset._fields[PRICE:SPREAD_END]
 """An asset's numbers cross the wire as text, as those of a quote do."""
 
 _encoder = msgspec.json.Encoder()
+
+
+FIND_OVERTAKEN = """
+    SELECT sent.asset_uid, held.version
+    FROM unnest($1::text[], $2::bigint[]) AS sent (asset_uid, version)
+    LEFT JOIN assets AS held USING (asset_uid)
+    WHERE held.version IS DISTINCT FROM sent.version"""
 
 
 class Changed(NamedTuple):
@@ -117,6 +127,17 @@ async def load_changed_by(connection: Connection, tick_ids: Sequence[UUID]) -> t
     rows = await connection.fetch(LOAD_CHANGED_BY, tick_ids)
     gone = await connection.fetch(LOAD_GONE_BY, tick_ids)
     return [_changed_of(row) for row in rows], [row[0] for row in gone]
+
+
+async def find_overtaken(pool: Pool, sent: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Return the assets whose version is no longer the one that was sent, with the one they have; None is a tombstone."""
+    rows = await pool.fetch(FIND_OVERTAKEN, list(sent), list(sent.values()))
+    return {row["asset_uid"]: row["version"] for row in rows}
+
+
+async def load_current(pool: Pool, asset_uids: Sequence[str]) -> list[Changed]:
+    """Return the assets as they stand."""
+    return [_changed_of(row) for row in await pool.fetch(LOAD_BY_UID, asset_uids)]
 
 
 def _columns(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -10,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
-from libs.streaming.agents import Chunks
+from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
 from tests.integration.streaming.conftest import (
     Handled,
     MakeTopic,
@@ -99,6 +100,26 @@ async def test_a_failing_agent_ends_the_app_with_its_error_and_keeps_the_offset(
         with pytest.raises(ZeroDivisionError, match="a bug"):
             await asyncio.wait_for(running, 20)
     assert await committed(connection, group) == {}
+
+
+async def test_an_error_of_the_consumer_ends_the_app_with_it(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 5))
+    handled = Handled()
+    app = create_chunk_app(connection, group, chunk_records=10)
+    add_agent(app, "work", [topic], handling(handled))
+    running = asyncio.create_task(run_app(app))
+    await eventually(lambda: len(handled.values) == 5, "five handled")
+
+    async def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("in the driver")
+
+    consumer: Any = app.consumer
+    consumer._thread._consumer._fetcher.fetched_records = fail
+    with pytest.raises(ZeroDivisionError, match="in the driver"):
+        await asyncio.wait_for(running, 20)
 
 
 async def test_a_single_record_arrives_at_once(

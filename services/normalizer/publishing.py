@@ -1,0 +1,73 @@
+"""Publishing assets so that the newest record of each is the newest version, whoever else is at work.
+
+Between the commit of a version and its publication another worker may commit and publish a newer one: after a rebalance,
+or when a listing changes its symbol. So whoever has published looks again, and publishes what overtook it. Either the
+other one commits after that look, and publishes later still; or this one sees its version, and publishes that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from libs.contracts.asset import encode_asset
+from libs.kafka.records import Record as Outgoing
+from libs.postgres.writing.assets import Changed, find_overtaken, load_current
+from libs.postgres.writing.chunks import Written
+from services.normalizer.outlets import Outlets
+
+
+@dataclass(frozen=True, slots=True)
+class AssetPublisher:
+    """Publishes what chunks changed, in order. `_owed` holds what this worker has committed and not published yet."""
+
+    outlets: Outlets
+    _owed: dict[str, int | None] = field(default_factory=dict)
+
+    def owe(self, written: Sequence[Written]) -> None:
+        """Note what was committed; it will be published by `publish`, so it overtakes nothing until then."""
+        for one in written:
+            self._owed.update(_versions(one.changed, one.gone))
+
+    async def publish(self, written: Sequence[Written]) -> int:
+        """Return how many records were published, once Kafka has them and none is behind the table."""
+        sent: dict[str, int | None] = {}
+        records: list[Outgoing] = []
+        for one in written:
+            sent |= _versions(one.changed, one.gone)
+            records += self._records(one.changed, one.gone)
+        await self.outlets.publish(records)
+        return len(records) + await self._catch_up(sent)
+
+    async def _catch_up(self, sent: dict[str, int | None]) -> int:
+        published = 0
+        while sent:
+            for asset_uid, version in sent.items():
+                if self._owed.get(asset_uid, 0) == version:
+                    del self._owed[asset_uid]
+            overtaken = await self._overtaken(sent)
+            if not overtaken:
+                break
+            current = await self._current(list(overtaken))
+            gone = sorted(overtaken.keys() - {one.asset.asset_uid for one in current})
+            records = self._records(current, gone)
+            await self.outlets.publish(records)
+            published += len(records)
+            sent = _versions(current, gone)
+        return published
+
+    async def _overtaken(self, sent: Mapping[str, int | None]) -> dict[str, int | None]:
+        """What others have made of the assets since; what our own next chunk made of them is published with that chunk."""
+        found = await self.outlets.through_postgres(lambda: find_overtaken(self.outlets.pool, sent))
+        return {uid: version for uid, version in found.items() if uid not in self._owed or self._owed[uid] != version}
+
+    async def _current(self, asset_uids: Sequence[str]) -> list[Changed]:
+        return await self.outlets.through_postgres(lambda: load_current(self.outlets.pool, asset_uids))
+
+    def _records(self, changed: Sequence[Changed], gone: Sequence[str]) -> list[Outgoing]:
+        topic = self.outlets.assets_topic
+        records = [Outgoing(topic, one.asset.asset_uid.encode(), encode_asset(one.asset, one.version)) for one in changed]
+        return records + [Outgoing(topic, asset_uid.encode(), None) for asset_uid in gone]
+
+
+def _versions(changed: Sequence[Changed], gone: Sequence[str]) -> dict[str, int | None]:
+    versions: dict[str, int | None] = {one.asset.asset_uid: one.version for one in changed}
+    return versions | dict.fromkeys(gone)
