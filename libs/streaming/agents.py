@@ -50,7 +50,10 @@ class Chunks:
                 self.acknowledge(chunk)
 
     def acknowledge(self, chunk: Chunk) -> None:
-        """Say that the chunk is applied. Its offset is committed within milliseconds, and nothing else moves an offset."""
+        """Say that the chunk is applied. Nothing else moves an offset, and none moves past a chunk that is not applied yet.
+
+        Chunks may be acknowledged in any order; what can be committed is committed within milliseconds.
+        """
         consumer: ChunkConsumer = self._stream.app.consumer
         consumer.acknowledge(chunk)
 

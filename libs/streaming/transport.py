@@ -6,7 +6,7 @@ skipped in a rebalance): here only `ChunkConsumer.acknowledge` moves a committed
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -154,7 +154,9 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._applied: dict[TP, int] = {}
-        self._ahead: defaultdict[str, set[Chunk]] = defaultdict(set)
+        self._delivered: defaultdict[TP, deque[Chunk]] = defaultdict(deque)
+        self._done: set[Chunk] = set()
+        self._ahead: Counter[str] = Counter()
         self._acknowledged = asyncio.Event()
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -165,7 +167,7 @@ class ChunkConsumer(driver.Consumer):
         active_partitions: set[TP],
         timeout: float,  # noqa: ARG002, ASYNC109 - Faust's signature, and its second is too long to look at positions
     ) -> Mapping[TP, list[Chunk]]:
-        ready = {tp for tp in active_partitions if len(self._ahead[tp.topic]) < AHEAD}
+        ready = {tp for tp in active_partitions if self._ahead[tp.topic] < AHEAD}
         if not ready:
             await asyncio.sleep(BUSY_POLL_SECONDS)
             return {}
@@ -177,7 +179,8 @@ class ChunkConsumer(driver.Consumer):
         """Make the event of a chunk; its offset is its last one, so that Faust sees offsets grow."""
         if chunk.follows is None:
             self._forget_position(TP(*tp), chunk)
-        self._ahead[chunk.topic].add(chunk)
+        self._delivered[TP(*tp)].append(chunk)
+        self._ahead[chunk.topic] += 1
         body: Any = chunk  # Faust says bytes; with the raw codec it passes on whatever it is given
         return ConsumerMessage(
             chunk.topic, chunk.partition, chunk.end - 1, 0.0, 0, None, None, body, None, 0, 0, TP(*tp),
@@ -193,19 +196,27 @@ class ChunkConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets; whatever was delivered and not acknowledged comes again."""
+        self._delivered.clear()
+        self._done.clear()
         self._ahead.clear()
         await super().perform_seek()
 
     def acknowledge(self, chunk: Chunk) -> None:
-        """Say that everything before `chunk.end` is applied; committed within milliseconds.
+        """Say that the chunk is applied. What is committed is the end of the last chunk before which all are applied.
 
-        One agent works through a topic in order, so the newest acknowledgement stands for all before it.
+        A chunk from before a rebalance is not ours to acknowledge any more: it comes again, here or elsewhere.
         """
-        self._ahead[chunk.topic].discard(chunk)
         tp = TP(chunk.topic, chunk.partition)
-        if tp in self.assignment():
-            self._applied[tp] = chunk.end
-            self._acknowledged.set()
+        waiting = self._delivered[tp]
+        if chunk not in waiting:
+            return
+        self._done.add(chunk)
+        while waiting and waiting[0] in self._done:
+            first = waiting.popleft()
+            self._done.discard(first)
+            self._ahead[chunk.topic] -= 1
+            self._applied[tp] = first.end
+        self._acknowledged.set()
 
     def applied_position(self, topic: str, partition: int) -> int | None:
         """Return up to where the partition has been applied, None while it is not ours."""

@@ -12,6 +12,7 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
 from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
+from libs.streaming.chunks import Chunk
 from tests.integration.streaming.conftest import (
     Handled,
     MakeTopic,
@@ -137,6 +138,63 @@ async def test_a_single_record_arrives_at_once(
             await eventually(lambda number=number: len(handled.values) == number, "the next record")  # type: ignore[misc]
             waits.append(time.monotonic() - started)
     assert sorted(waits)[5] < 0.15
+
+
+async def test_markers_are_not_committed_before_the_records_in_front_of_them(
+    connection: KafkaConnection, group: str, make_topic: MakeTopic
+) -> None:
+    topic, other = (await make_topic()).name, (await make_topic()).name
+    handled = Handled()
+
+    async def work(chunks: Chunks) -> None:
+        async for chunk in chunks.unacknowledged():
+            handled.chunks.append(chunk)
+            if chunk.topic == other:
+                chunks.acknowledge(chunk)
+
+    async with agent_running(connection, group, [topic, other], work):
+        producer = AIOKafkaProducer(**connection.options(), transactional_id=f"tx-{topic}")
+        await producer.start()
+        for number in range(3):
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"v%d" % number, b"k", partition=0)
+            await producer.commit_transaction()
+            await eventually(lambda number=number: len(handled.chunks) == number + 1, "the record")  # type: ignore[misc]
+        await producer.begin_transaction()
+        await producer.send_and_wait(other, b"v", b"k", partition=0)
+        await producer.commit_transaction()
+        await producer.stop()
+
+        async def the_other_is_committed() -> bool:
+            return (await committed(connection, group)).get((other, 0)) == 2
+
+        await eventually(the_other_is_committed, "the other topic's record and marker are committed")
+    assert await committed(connection, group) == {(other, 0): 2}
+
+
+async def test_chunks_acknowledged_out_of_order_are_committed_in_order(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 30))
+    held: list[Chunk] = []
+
+    async def all_committed() -> bool:
+        return await committed(connection, group) == {(topic, 0): 30}
+
+    async def work(chunks: Chunks) -> None:
+        async for chunk in chunks.unacknowledged():
+            held.append(chunk)
+            if len(held) == 3:
+                chunks.acknowledge(held[2])
+                chunks.acknowledge(held[1])
+                await asyncio.sleep(0.5)
+                assert await committed(connection, group) == {}
+                chunks.acknowledge(held[0])
+
+    async with agent_running(connection, group, [topic], work, chunk_records=10) as running:
+        await eventually(all_committed, "all committed")
+        assert not running.done()
 
 
 async def test_lag_reads_zero_after_a_transaction(connection: KafkaConnection, group: str, make_topic: MakeTopic) -> None:
