@@ -119,7 +119,7 @@ async def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(fragile_
             return web.Response(text=json.dumps(coins(range(250), price=version)), content_type="application/json")
 
         bench.server.respond["/coins/markets"] = newer
-        for _ in range(5):
+        for _ in range(4):
             async with producer_process(bench, fragile_broker.address) as process:
                 for _ in range(3):
                     await bench.command()
@@ -128,7 +128,7 @@ async def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(fragile_
         async with producer_process(bench, fragile_broker.address):
             last = await bench.run()
         assert last.counts()[0] == 250
-        ticks = await bench.ticks()
+        ticks = [tick for tick in await bench.ticks() if tick.source_id in {f"coin-{number}" for number in range(250)}]
         assert {tick_id: times for tick_id, times in Counter(tick.tick_id for tick in ticks).items() if times > 1} == {}
         newest = {tick.source_id: tick.payload["current_price"] for tick in ticks}
         assert set(newest.values()) == {version}
@@ -138,13 +138,38 @@ async def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(fragile_
         assert await bench.requests_counted() >= len(bench.server.requests)
 
 
+async def test_a_dead_replicas_shards_are_taken_over_within_its_session(fragile_broker: FragileBroker) -> None:
+    await ensure_topics(KafkaConnection(fragile_broker.address, "tests"), TOPICS)
+    async with open_bench(fragile_broker.address) as opened:
+        bench = replace(opened, topics=topics_of("coingecko"), source="coingecko")
+
+        async def slow(request: web.Request) -> web.StreamResponse:
+            await asyncio.sleep(0.3)
+            first = 1_000 * int(request.query["page"])
+            return web.Response(text=json.dumps(coins(range(first, first + 250))))
+
+        bench.server.respond["/coins/markets"] = slow
+        async with (
+            producer_process(bench, fragile_broker.address, top_n=2_000) as dying,
+            producer_process(bench, fragile_broker.address, top_n=2_000),
+        ):
+            await bench.joined(2)
+            run_id = await bench.command()
+            async with asyncio.timeout(30):
+                await bench.server.asked.wait()
+            dying.kill()
+            story = await bench.story(run_id)
+        assert Counter(event.shard for event in story.published) == {str(page): 1 for page in range(1, 9)}
+        assert story.counts() == (2_000, 0, 2_000, 0)
+
+
 @asynccontextmanager
-async def producer_process(bench: Bench, address: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def producer_process(bench: Bench, address: str, *, top_n: int = 250) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {
         **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": address,
         "COINGECKO_BASE_URL": bench.server.base_url,
-        "COINGECKO_TOP_N": "250",
+        "COINGECKO_TOP_N": str(top_n),
         "COINGECKO_REQUESTS_PER_MINUTE": "1000",
         "ETL_ENABLED": "false",
     }
