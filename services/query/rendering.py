@@ -31,22 +31,30 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-_LONGEST_PLAIN_NUMBER = 100
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_SMALLEST_WRITTEN_OUT = "0.000001"
 
 
-def number(value: Decimal | None) -> Decimal | msgspec.Raw | None:
-    """Return what is encoded as the JSON number with the same digits, as the providers write it (3.84e-18); NaN is null."""
-    if value is None or not value.is_finite():
+def number(stored: str | None) -> msgspec.Raw | None:
+    """Return the JSON number with the digits that Postgres has, tiny ones as the providers write them (3.84e-18).
+
+    NaN and the infinities, which JSON does not have, are null.
+    """
+    if stored is None:
         return None
-    written = str(value)
-    if "E" not in written:
-        return value
-    plain = 0 <= value.adjusted() < _LONGEST_PLAIN_NUMBER  # the driver gives 5350000000 as 5.35000E+9
-    return msgspec.Raw((format(value, "f") if plain else written.lower()).encode())
+    if stored < _SMALLEST_WRITTEN_OUT or stored[-1] > "9":  # as text: also negative ones and words; most amounts are neither
+        return _unusual_number(Decimal(stored), stored)
+    return msgspec.Raw(stored)
 
 
-_payload_decoder = msgspec.json.Decoder(float_hook=lambda written: number(Decimal(written)))
+def _unusual_number(value: Decimal, stored: str) -> msgspec.Raw | None:
+    if not value.is_finite():
+        return None
+    tiny = value and abs(value) < Decimal(_SMALLEST_WRITTEN_OUT)
+    return msgspec.Raw(str(value).lower() if tiny else stored)
+
+
+_payload_decoder = msgspec.json.Decoder(float_hook=number)
 
 
 def payload(stored: str) -> Any:

@@ -78,7 +78,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
             detail = "something here is broken; the log has it under this request id"
             return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, request_id=request_id)
         if told is not error:
-            log.warning("dependency_unavailable", request_id=request_id, code=told.code, error=str(error))
+            log.debug("dependency_unavailable", request_id=request_id, code=told.code, error=str(error))
         return problem_response(
             told.status, told.code, told.detail, request_id=request_id, headers=told.headers, extra=told.extra
         )

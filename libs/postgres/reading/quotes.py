@@ -6,14 +6,19 @@ from libs.postgres.pool import Connection
 from libs.postgres.reading.rows import Row
 
 # One statement, so that the asset and its quotes are of one snapshot; the asset's columns repeat on the few rows of a uid.
+# Amounts as text: an answer needs their digits only.
 ASSET_WITH_QUOTES = """
-    SELECT a.*,
+    SELECT a.asset_uid, a.version, a.symbol, a.name, a.market_cap_rank, a.anchor_source, a.anchor_source_id, a.source,
+           a.source_id, a.agreeing, a.listings_total, a.price_usd::text, a.market_cap_usd::text, a.volume_24h_usd::text,
+           a.percent_change_1h::text, a.percent_change_24h::text, a.percent_change_7d::text, a.circulating_supply::text,
+           a.total_supply::text, a.max_supply::text, a.price_spread_percent::text,
+           a.source_updated_at, a.fetched_at, a.tick_id, a.updated_at,
            q.source AS quote_source, q.source_id AS quote_source_id, q.symbol AS quote_symbol, q.name AS quote_name,
-           q.market_cap_rank AS quote_market_cap_rank,
-           q.price_usd AS quote_price_usd, q.market_cap_usd AS quote_market_cap_usd, q.volume_24h_usd AS quote_volume_24h_usd,
-           q.percent_change_1h AS quote_percent_change_1h, q.percent_change_24h AS quote_percent_change_24h,
-           q.percent_change_7d AS quote_percent_change_7d, q.circulating_supply AS quote_circulating_supply,
-           q.total_supply AS quote_total_supply, q.max_supply AS quote_max_supply,
+           q.market_cap_rank AS quote_market_cap_rank, q.price_usd::text AS quote_price_usd,
+           q.market_cap_usd::text AS quote_market_cap_usd, q.volume_24h_usd::text AS quote_volume_24h_usd,
+           q.percent_change_1h::text AS quote_percent_change_1h, q.percent_change_24h::text AS quote_percent_change_24h,
+           q.percent_change_7d::text AS quote_percent_change_7d, q.circulating_supply::text AS quote_circulating_supply,
+           q.total_supply::text AS quote_total_supply, q.max_supply::text AS quote_max_supply,
            q.source_updated_at AS quote_source_updated_at, q.fetched_at AS quote_fetched_at,
            q.tick_id AS quote_tick_id, q.run_id AS quote_run_id
     FROM assets a LEFT JOIN quotes q ON q.asset_uid = a.asset_uid
