@@ -108,12 +108,14 @@ async def measure(connection: KafkaConnection, database_url: str, count: int, pr
                 await asyncio.sleep(0.1)
             seconds = time.monotonic() - began
             changes = await pool.fetchval("SELECT last_value FROM asset_versions")
-            cpu = psutil.Process(worker.pid).cpu_times()
+            process = psutil.Process(worker.pid)
+            cpu, memory = process.cpu_times(), process.memory_info().rss
     finally:
         worker.terminate()
         await worker.wait()
     print(f"{count - first} ticks in {seconds:.1f} s: {(count - first) / seconds:,.0f} ticks/s; {changes:,} versions of assets")
-    print(f"the normalizer's own CPU: {1e6 * (cpu.user + cpu.system) / count:.0f} us a tick, start-up included")
+    own = 1e6 * (cpu.user + cpu.system) / count
+    print(f"the normalizer's own CPU: {own:.0f} us a tick, start-up included; {memory / 2**20:.0f} MiB")
 
 
 async def main() -> None:

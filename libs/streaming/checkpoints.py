@@ -15,7 +15,8 @@ from libs.process.clock import Clock
 log = structlog.get_logger(__name__)
 
 READ_SECONDS: Final = 10.0
-LOOK_AGAIN_SECONDS: Final = 0.5
+LOOK_AGAIN_SECONDS: Final = 0.2
+SAY_FIRST_SECONDS: Final = 1.0
 SAY_AGAIN_SECONDS: Final = 30.0
 
 
@@ -44,12 +45,14 @@ class Checkpoints:
         return {(place.topic, place.partition): found.offset for place, found in held.items() if found.offset >= 0}
 
     async def require(self, topics: Sequence[str]) -> None:
-        """Return when all topics exist. Raises TopicsMissingError or KafkaUnreachableError."""
+        """Return when all topics exist and the group has its coordinator. Raises TopicsMissingError or KafkaUnreachableError."""
         try:
             with telling_outages():
                 async with asyncio.timeout(READ_SECONDS):
                     admin = await self._opened()
                     missing = sorted(set(topics) - set(await admin.list_topics()))
+                    # A broker that has just started has no coordinator yet; joining the group now would fail aloud.
+                    await admin.list_consumer_group_offsets(self._group)
         except BaseException:
             await self.close()
             raise
@@ -88,16 +91,16 @@ async def open_checkpoints(connection: KafkaConnection, group: str) -> AsyncIter
 
 async def wait_until_ready(checkpoints: Checkpoints, topics: Sequence[str], clock: Clock) -> None:
     """Return once the broker answers and has the topics; says so while it does not."""
-    said: float | None = None
+    began = clock.monotonic()
+    say_at = began + SAY_FIRST_SECONDS
     while True:
         try:
             await checkpoints.require(topics)
         except KafkaUnreachableError as error:
-            if said is None or clock.monotonic() - said > SAY_AGAIN_SECONDS:
-                log.warning("kafka_awaited", error=str(error))
-                said = clock.monotonic()
+            if clock.monotonic() >= say_at:
+                log.warning("kafka_awaited", error=str(error), seconds=round(clock.monotonic() - began, 1))
+                say_at = clock.monotonic() + SAY_AGAIN_SECONDS
             await clock.sleep(LOOK_AGAIN_SECONDS)
         else:
-            if said is not None:
-                log.info("kafka_ready")
+            log.info("kafka_ready", seconds=round(clock.monotonic() - began, 1))
             return
