@@ -101,8 +101,6 @@ def _mismatch(source: Source, record: Record, frame: RawTickFrame, payload: byte
         return Rejection(Reason.IDENTITY_MISMATCH, f"asset_uid {frame.asset_uid!r} under the key {record.key!r}")
     if tick_id_of(frame.source, frame.source_id, payload) != frame.tick_id:
         return Rejection(Reason.IDENTITY_MISMATCH, f"tick_id {frame.tick_id} is not that of the content")
-    if frame.fetched_at.tzinfo is None:
-        return Rejection(Reason.UNREADABLE_TIME, "fetched_at has no time zone")
     # Kafka's time of the record is the same in every replay, so a replay judges the same.
     if frame.fetched_at.timestamp() * 1000 - record.timestamp > CLOCK_SKEW_ALLOWED_MS:
         return Rejection(Reason.TIME_IN_FUTURE, f"fetched_at {frame.fetched_at} is over 24 h after it was published")
