@@ -62,6 +62,7 @@ async def serve(settings: QuerySettings) -> None:
         app,
         access_log=None,
         handle_signals=False,
+        handler_cancellation=True,  # nobody waits for a run, or keeps a query busy, whose caller has gone
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=2.0,
         shutdown_timeout=SHUTDOWN_SECONDS,

@@ -1,5 +1,6 @@
 """What happens around every request: an id, one shape for errors, one line in the log."""
 
+import asyncio
 import logging
 import re
 import time
@@ -48,7 +49,11 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
     started = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
     request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
-    response = await _answered(request, handler, request_id)
+    try:
+        response = await _answered(request, handler, request_id)
+    except asyncio.CancelledError:
+        log.info("request_abandoned", request_id=request_id, method=request.method, path=request.path)
+        raise
     response.headers["X-Request-Id"] = request_id
     response.headers.update(_SAFE_HEADERS)
     route = request.match_info.route.resource

@@ -28,6 +28,7 @@ from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
 from libs.kafka.tailing import Start, open_tail, read_to_end
 from services.query.access import Access
+from services.query.keys import RUNS
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve
@@ -222,6 +223,25 @@ async def test_stopping_answers_waiting_requests_with_what_is_known(
             await api.client.app.shutdown()
             answers = await asyncio.gather(*waiting)
     assert [answered.status for answered in answers] == [202, 202]
+
+
+async def test_a_caller_that_goes_away_is_waited_for_no_longer(
+    serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics, connection: KafkaConnection
+) -> None:
+    async with producer(connection, created_topics, "csv", goes_on) as taken, serve(servers=kafka_bootstrap_servers) as api:
+        runs = api.client.app[RUNS]
+        waiting = asyncio.create_task(api.post("/etl/run/csv?timeout=600"))
+
+        async def is_taken() -> bool:
+            return bool(taken)
+
+        async def is_forgotten() -> bool:
+            return not runs._watched
+
+        await until(is_taken)
+        assert runs._watched
+        waiting.cancel()
+        await until(is_forgotten)
 
 
 async def test_post_needs_the_token_when_there_is_one(serve: Serve) -> None:
