@@ -89,9 +89,8 @@ async def _fetch_all(missing: list[Jar], folder: Path, repository_url: str, prog
             async with asyncio.TaskGroup() as tasks:
                 for jar in missing:
                     tasks.create_task(fetch(jar))
-        except* JarsUnavailableError as several:  # the first says enough
-            first = next(error for error in several.exceptions if isinstance(error, JarsUnavailableError))
-            raise first from None
+        except ExceptionGroup as several:
+            raise next((each for each in several.exceptions if isinstance(each, JarsUnavailableError)), several) from None
 
 
 async def _download(session: aiohttp.ClientSession, url: str) -> bytes:
