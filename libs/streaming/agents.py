@@ -19,6 +19,7 @@ from yarl import URL
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import telling_outages
 from libs.streaming.chunks import Chunk, ChunkLostError
+from libs.streaming.fetching import Chunking
 from libs.streaming.transport import ChunkConsumer, ChunkTransport
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ def create_chunk_app(
         stream_recovery_delay=0.0,
     )
     app.finalize()
-    app.transport = ChunkTransport(app, connection, chunk_records=chunk_records, chunk_bytes=chunk_bytes, on_gap=on_gap)
+    app.transport = ChunkTransport(app, Chunking(connection, chunk_records, chunk_bytes, on_gap))
     return app
 
 
