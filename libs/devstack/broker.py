@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,6 @@ from libs.devstack.ports import LOOPBACK, free_port, is_listening
 
 START_SECONDS = 60.0
 TRAINING_STOP_SECONDS = 60.0
-FORMAT_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 CLUSTER_ID = "a2FzcGFycm8tZGV2c3RhY2"
 """One for all: a single node never meets another cluster."""
@@ -68,7 +66,7 @@ class Broker(NamedTuple):
 async def start_broker(nursery: Nursery, jars: Jars, folder: Path, *, port: int | None = None) -> Broker:
     """Start a broker with its data in `folder`, formatted on first use, and return once it listens."""
     chosen = port or free_port()
-    properties = await asyncio.to_thread(_prepare, jars, folder, chosen)
+    properties = await _prepare(nursery, jars, folder, chosen)
     child = nursery.start("kafka", _java(jars, properties, *_cached(jars)), log=folder / "broker.log")
     try:
         await _until_listening(child, chosen)
@@ -81,7 +79,7 @@ async def start_broker(nursery: Nursery, jars: Jars, folder: Path, *, port: int 
 async def train(nursery: Nursery, jars: Jars, folder: Path) -> None:
     """Run a broker once in `folder`, with what the machine has to spare, so that Java remembers its classes."""
     chosen = free_port()
-    properties = await asyncio.to_thread(_prepare, jars, folder, chosen)
+    properties = await _prepare(nursery, jars, folder, chosen)
     partial = folder / "broker.aot"
     nice = shutil.which("nice")
     modest = [nice, "-n", "19"] if nice else []
@@ -121,21 +119,20 @@ async def _until_listening(child: Child, port: int) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _prepare(jars: Jars, folder: Path, port: int) -> Path:
+async def _prepare(nursery: Nursery, jars: Jars, folder: Path, port: int) -> Path:
     properties = _write_properties(folder, port=port, controller=free_port())
-    if not (folder / "data" / "meta.properties").exists():
-        tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
-        done = subprocess.run(
-            [str(JAVA), *JVM, *_cached(jars), "-cp", jars.classpath, *tool],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=FORMAT_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-        if done.returncode:
-            raise BrokerError(f"the broker's storage cannot be made: {(done.stderr or done.stdout).strip()}")
+    if not _is_formatted(folder):
+        tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", properties)
+        command: list[str | Path] = [JAVA, *JVM, *_cached(jars), "-cp", jars.classpath, *tool]
+        try:
+            await nursery.run("kafka-format", command, log=folder / "format.log")
+        except ChildDiedError as error:
+            raise BrokerError(f"the broker's storage cannot be made: {error}") from error
     return properties
+
+
+def _is_formatted(folder: Path) -> bool:
+    return (folder / "data" / "meta.properties").exists()
 
 
 def _write_properties(folder: Path, *, port: int, controller: int) -> Path:

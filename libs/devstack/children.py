@@ -18,6 +18,7 @@ from libs.devstack.errors import ChildDiedError
 HERE = Path(__file__).parent
 PYTHON = (sys.executable, "-I", "-S")
 LAST_LINES = 8
+RUN_SECONDS = 120.0
 LOOK_SECONDS = 0.05
 
 
@@ -111,13 +112,14 @@ class Nursery:
         folder: Path | None = None,
         user: str | None = None,
         polite: signal.Signals = signal.SIGTERM,
+        stdin: str = os.devnull,
     ) -> Child:
         """Start a process whose output goes to the end of `log`. `user` applies when we are root only."""
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        with log.open("ab") as output, Path(stdin).open("rb") as given:
             process = subprocess.Popen(
                 as_orphan_of_ours(command, user=user, polite=polite),
-                stdin=subprocess.DEVNULL,
+                stdin=given,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment) if environment is not None else None,
@@ -128,6 +130,20 @@ class Nursery:
         self._children.append(child)
         self._tell(f"pid {process.pid}")
         return child
+
+    async def run(
+        self, name: str, command: Sequence[str | Path], *, log: Path, user: str | None = None, stdin: str = os.devnull
+    ) -> None:
+        """Run a program to its end; ChildDiedError when it fails."""
+        child = self.start(name, command, log=log, user=user, stdin=stdin)
+        try:
+            async with asyncio.timeout(RUN_SECONDS):
+                await child.until_ended()
+        finally:
+            child.reap()
+            self.forget(child)
+        if child.process.returncode:
+            child.check()
 
     def forget(self, child: Child) -> None:
         """Take an ended child off the books."""

@@ -6,15 +6,14 @@ import pwd
 import secrets
 import shutil
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
-from libs.devstack.children import Child, Nursery, as_orphan_of_ours
+from libs.devstack.children import Child, Nursery
 from libs.devstack.errors import ChildDiedError, DatabaseError
 from libs.devstack.ports import LOOPBACK, free_port
 
@@ -23,7 +22,6 @@ UNPRIVILEGED = "nobody"
 
 ACCOUNT = "kasparro"
 START_SECONDS = 60.0
-INITDB_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 MAJOR = 18
 LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
@@ -60,7 +58,10 @@ async def start_database(
 ) -> Database:
     """Start Postgres with its data in `folder`, initialised on first use, and return once it takes connections."""
     data, secret = folder / "data", folder / "password"
-    await asyncio.to_thread(_prepare, data, secret)
+    if not _is_initialised(data):
+        await _initialise(nursery, data, secret)
+    _check_version(data)
+    _forget_dead_postmaster(data)
     chosen = port or free_port()
     options = {**SETTINGS, **(settings or {}), "port": str(chosen)}
     words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
@@ -86,16 +87,27 @@ async def _until_ready(child: Child, data: Path) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _prepare(data: Path, secret: Path) -> None:
-    if not (data / "PG_VERSION").exists():
-        _initialise(data, secret)
-    _check_version(data)
-    _forget_dead_postmaster(data)
+def _is_initialised(data: Path) -> bool:
+    return (data / "PG_VERSION").exists()
 
 
-def _initialise(data: Path, secret: Path) -> None:
+async def _initialise(nursery: Nursery, data: Path, secret: Path) -> None:
     """Make the data folder aside and put it in its place whole."""
-    partial = data.with_name("data.partial")
+    partial, log, creation = data.with_name("data.partial"), data.with_name("initdb.log"), data.with_name("create.sql")
+    _prepare(partial, secret)
+    creation.write_text(f"CREATE DATABASE {ACCOUNT};\n")
+    options = ("-U", ACCOUNT, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", *LOCALE)
+    making: list[str | Path] = [_binary("initdb"), "-D", partial, "--no-sync", "--no-instructions", *options]
+    creating: list[str | Path] = [_binary("postgres"), "--single", "-D", partial, "postgres"]
+    try:
+        await nursery.run("initdb", making, log=log, user=UNPRIVILEGED)
+        await nursery.run("postgres-single", creating, log=log, user=UNPRIVILEGED, stdin=str(creation))
+    except ChildDiedError as error:
+        raise DatabaseError(f"Postgres cannot make its data folder: {error}") from error
+    partial.rename(data)
+
+
+def _prepare(partial: Path, secret: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700, parents=True)
     secret.touch(mode=0o600)
@@ -104,23 +116,6 @@ def _initialise(data: Path, secret: Path) -> None:
         account = pwd.getpwnam(UNPRIVILEGED)
         for path in (partial, secret):
             os.chown(path, account.pw_uid, account.pw_gid)
-    options = ["-U", ACCOUNT, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", *LOCALE]
-    _run([_binary("initdb"), "-D", partial, "--no-sync", "--no-instructions", *options])
-    _run([_binary("postgres"), "--single", "-D", partial, "postgres"], stdin=f"CREATE DATABASE {ACCOUNT};\n")
-    partial.rename(data)
-
-
-def _run(command: Sequence[str | Path], *, stdin: str = "") -> None:
-    done = subprocess.run(
-        as_orphan_of_ours(command, user=UNPRIVILEGED),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=INITDB_SECONDS,
-    )
-    if done.returncode:
-        raise DatabaseError(f"Postgres cannot make its data folder: {(done.stderr or done.stdout).strip()}")
 
 
 def _check_version(data: Path) -> None:

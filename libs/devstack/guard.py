@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 GRACE_SECONDS = 6.0
+KILLED_SECONDS = 2.0
 LOOK_SECONDS = 0.05
 
 
@@ -33,12 +34,17 @@ def _signal(pids: dict[int, str | None], number: int) -> None:
                 os.killpg(pid, number)
 
 
-def _end(pids: dict[int, str | None]) -> None:
-    deadline = time.monotonic() + GRACE_SECONDS
-    _signal(pids, signal.SIGTERM)
+def _wait(pids: dict[int, str | None], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and any(started and _started(pid) == started for pid, started in pids.items()):
         time.sleep(LOOK_SECONDS)
+
+
+def _end(pids: dict[int, str | None]) -> None:
+    _signal(pids, signal.SIGTERM)
+    _wait(pids, GRACE_SECONDS)
     _signal(pids, signal.SIGKILL)
+    _wait(pids, KILLED_SECONDS)
 
 
 def main() -> None:
