@@ -20,7 +20,7 @@ from libs.streaming.fetching import ChunkConsumerThread, Chunking
 IDLE_POLL_SECONDS: Final = 0.25
 """How long an empty poll lasts; then positions are looked at, so that a trailing marker is committed soon."""
 
-BUSY_POLL_SECONDS: Final = 0.02
+BUSY_POLL_SECONDS: Final = 0.05
 """How long it lasts while some topic is held back, so that its next chunk is asked for as soon as there is room."""
 
 AHEAD: Final = 4
