@@ -43,20 +43,26 @@ def kafka_jars() -> Jars:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap_servers(request: pytest.FixtureRequest, nursery: Nursery, session_folder: Path) -> str:
+def kafka_bootstrap_servers(request: pytest.FixtureRequest, nursery: Nursery, session_folder: Path) -> Iterator[str]:
     """A broker for the session: take topics and groups of your own names."""
     if named := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        return named
+        yield named
+        return
     jars: Jars = request.getfixturevalue("kafka_jars")
-    return asyncio.run(start_broker(nursery, jars, session_folder / "kafka")).bootstrap_servers
+    broker = asyncio.run(start_broker(nursery, jars, session_folder / "kafka"))
+    yield broker.bootstrap_servers
+    broker.child.reap()
 
 
 @pytest.fixture(scope="session")
-def postgres_server_url(nursery: Nursery, session_folder: Path) -> str:
+def postgres_server_url(nursery: Nursery, session_folder: Path) -> Iterator[str]:
     """A Postgres for the session, by the URL of a database from which others are made."""
     if named := os.environ.get("DATABASE_URL"):
-        return named
-    return asyncio.run(start_database(nursery, session_folder / "postgres", settings=FORGETFUL)).url("postgres")
+        yield named
+        return
+    database = asyncio.run(start_database(nursery, session_folder / "postgres", settings=FORGETFUL))
+    yield database.url("postgres")
+    database.child.reap()
 
 
 @pytest.fixture(scope="session")

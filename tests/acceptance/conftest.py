@@ -16,7 +16,7 @@ import aiohttp
 import psutil
 import pytest
 
-from libs.devstack.broker import Jars
+from libs.devstack.broker import Jars, train
 from libs.devstack.children import Nursery
 from libs.devstack.ports import free_port
 
@@ -82,8 +82,17 @@ def _mentions(process: psutil.Process, text: str) -> bool:
 StartUp = Callable[..., Up]
 
 
+@pytest.fixture(scope="session")
+def trained_jars(nursery: Nursery, kafka_jars: Jars) -> Jars:
+    """Train the broker's Java once, or each `kasparro up` would try to while its test runs."""
+    if not kafka_jars.cache.exists():
+        with nursery.temporary_folder("kasparro-training-") as folder:
+            asyncio.run(train(nursery, kafka_jars, folder))
+    return kafka_jars
+
+
 @pytest.fixture
-def start_up(nursery: Nursery, kafka_jars: Jars, tmp_path: Path) -> Iterator[StartUp]:
+def start_up(nursery: Nursery, trained_jars: Jars, tmp_path: Path) -> Iterator[StartUp]:
     """Start `kasparro up` with the sandbox and an empty state folder; ended, whatever happens, with all that it started."""
     started: list[Up] = []
 
