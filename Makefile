@@ -44,8 +44,9 @@ migration: .venv/installed ## A new, empty migration with its rollback: make mig
 	@$(PY) -m services.cli migrate new "$(NAME)"
 
 .PHONY: health
-health: ## What the running API says of itself
-	@curl -fsS http://127.0.0.1:$${PORT:-8000}/health && echo
+health: .venv/installed ## What the running API says of itself
+	@$(PY) -c 'import sys, urllib.request as http; print(http.urlopen(sys.argv[1]).read().decode())' \
+	    "http://127.0.0.1:$${PORT:-8000}/health"
 
 .PHONY: lock
 lock: .venv/installed ## Resolve the dependency groups into locks/*.txt (UPGRADE=--upgrade: newer versions too)
@@ -61,5 +62,5 @@ kafka-lock: .venv/installed ## Resolve Kafka's jars anew into kafka.lock
 	@$(PY) -m libs.devstack.relock_jars kafka.lock
 
 .PHONY: clean-state
-clean-state: ## Empty .kasparro: the embedded Kafka's and Postgres's data, and the logs
+clean-state: .venv/installed ## Empty .kasparro: the embedded Kafka's and Postgres's data, and the logs
 	@$(PY) -m services.cli clean-state
