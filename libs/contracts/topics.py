@@ -116,6 +116,7 @@ DEAD_LETTERS = Topic(
     writers=("producers", "normalizer"),
     readers=("operator",),
     kept=timedelta(days=30),
+    largest_message=2_097_152,  # the largest raw record, and its headers
 )
 
 TOPICS: tuple[Topic, ...] = (
