@@ -10,7 +10,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from libs.kafka.clients import close_consumer
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.errors import KafkaUnreachableError, telling_outages
+from libs.kafka.errors import KafkaUnreachableError, is_outage, telling_outages
 from libs.kafka.tailing import OFFSETS_SECONDS, RETRY_SECONDS, TopicRecord, partitions_of_topic, topic_record
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,7 @@ FETCH_WAIT_MS = 100
 """One request serves all partitions of a broker, so a record for one waits while the fetch for the others is held."""
 POLL_SECONDS = 5.0
 LEAVE_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ async def work_in_group(connection: KafkaConnection, *, group: str, topic: str, 
     """Be a member of the group for ever, with `work` running for each partition that is ours.
 
     `work` is cancelled when its partition is taken away, and awaited before it is given up. Offsets are committed by
-    whoever does the work, in its own transaction. Outages are waited out; an error of `work` ends this function.
+    whoever does the work, in its own transaction. Outages are waited out; an error of `work` ends this function, and so
+    does a group that will not have us (no permission, a member that divides the partitions in another way).
     """
     consumer = await _joined(connection, group, topic)
     try:
@@ -110,11 +112,26 @@ async def work_in_group(connection: KafkaConnection, *, group: str, topic: str, 
             rebalances = _Rebalances(tasks, own, work)
             consumer.subscribe(topics=[topic], listener=rebalances)
             try:
-                await asyncio.Event().wait()
+                await _watch(consumer)
             finally:
                 rebalances.leaving = True
     finally:
         await close_consumer(consumer)
+
+
+async def _watch(consumer: AIOKafkaConsumer) -> None:
+    """Raise what keeps us out of the group: on such an error the client stands still until somebody asks for it.
+
+    A fetch asks too, but only where there is a partition, and work that takes its time does not fetch.
+    """
+    while True:
+        try:
+            consumer._coordinator.check_errors()  # noqa: SLF001 what else asks for it wants a partition
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("group_lost_kafka", error=repr(error))
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _joined(connection: KafkaConnection, group: str, topic: str) -> AIOKafkaConsumer:
