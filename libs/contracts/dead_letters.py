@@ -12,6 +12,10 @@ LINE_HEADER = "kasparro.source.position"
 """On a raw tick from a file: `name:line`, carried on to the dead letter."""
 
 
+LONGEST_DETAIL = 2_000
+"""Characters: the words may quote the record, and a header must not make a dead letter too large for its topic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a record came from; partition and offset are -1 when it never reached a topic."""
@@ -40,7 +44,7 @@ def dead_letter_headers(
         "__connect.errors.stage": stage,
         "__connect.errors.class.name": rejection.reason.value,
         "__connect.errors.exception.class.name": rejection.reason.value,
-        "__connect.errors.exception.message": rejection.detail,
+        "__connect.errors.exception.message": rejection.detail[:LONGEST_DETAIL],
         "kasparro.run_id": str(run_id) if run_id else "",
         "kasparro.attempt": str(attempt),
     }

@@ -19,6 +19,10 @@ class FencedProducerError(WedgedProducerError):
     """Another client has opened the same transactional id: somebody else may own the work now."""
 
 
+class RecordsRefusedError(Exception):
+    """The broker will never take a record as it is: it is too large, or its time is out of range. Nothing of it was written."""
+
+
 FENCED: tuple[type[BaseException], ...] = (errors.ProducerFenced, errors.InvalidProducerEpoch)
 
 WEDGED: tuple[type[BaseException], ...] = (
@@ -28,6 +32,12 @@ WEDGED: tuple[type[BaseException], ...] = (
     errors.InvalidTxnState,
     errors.InvalidProducerIdMapping,
     errors.ProducerClosed,
+)
+
+REFUSED: tuple[type[BaseException], ...] = (
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.InvalidTimestampError,
 )
 
 _OUTAGES_NOT_MARKED: tuple[type[BaseException], ...] = (errors.KafkaTimeoutError, errors.KafkaUnavailableError)

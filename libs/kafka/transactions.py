@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.errors import WedgedProducerError, telling_outages
+from libs.kafka.errors import REFUSED, RecordsRefusedError, WedgedProducerError, telling_outages
 from libs.kafka.records import Position, Record, send_records
 
 log = structlog.get_logger(__name__)
@@ -32,12 +32,19 @@ class Transaction:
     _producer: AIOKafkaProducer
 
     async def send(self, records: Sequence[Record]) -> list[Position]:
-        """Return where each landed, once acknowledged; readers see none of it before the commit."""
+        """Return where each landed, once acknowledged; readers see none of it before the commit.
+
+        Raises RecordsRefusedError when the broker will take one of them at no time.
+        """
         if not records:
             return []
-        with telling_outages():
-            async with asyncio.timeout(STEP_SECONDS):
-                return await send_records(self._producer, records)
+        try:
+            with telling_outages():
+                async with asyncio.timeout(STEP_SECONDS):
+                    return await send_records(self._producer, records)
+        except REFUSED as error:
+            topics = ", ".join(sorted({record.topic for record in records}))
+            raise RecordsRefusedError(f"Kafka takes no such record in {topics}: {error}") from error
 
     async def commit_offset(self, group: str, topic: str, partition: int, next_offset: int) -> None:
         """Make the group's offset part of the transaction."""
@@ -99,8 +106,10 @@ class TransactionalClient:
             with _telling_dead_clients(producer):
                 async with asyncio.timeout(STEP_SECONDS):
                     await producer.commit_transaction()
-        except BaseException:
-            if committing or not await _aborted(producer):
+        except BaseException as error:
+            # A refused batch leaves a hole in the client's sequence: what it sends there next would be out of order.
+            spent = committing or isinstance(error, RecordsRefusedError)
+            if committing or not await _aborted(producer) or spent:
                 await self.close()
             raise
 

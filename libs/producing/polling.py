@@ -13,6 +13,7 @@ from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
 from libs.contracts.run_events import RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
 from libs.domain.rejections import Reason, Rejection
+from libs.kafka.errors import RecordsRefusedError
 from libs.kafka.records import Position, Record
 from libs.kafka.tailing import TopicRecord
 from libs.process.clock import Clock
@@ -71,8 +72,13 @@ class Poller:
             ]
             return Writing(records=[*tombstones, self._event(self._started(command, planned)), *commands])
 
-        await self.writer.write(compose, command=record)
-        log_run.info("run_planned", shards=len(planned))
+        try:
+            await self.writer.write(compose, command=record)
+        except RecordsRefusedError as error:
+            log_run.warning("run_not_planned", error=str(error), shards=len(planned))
+            await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
+        else:
+            log_run.info("run_planned", shards=len(planned))
 
     async def _poll(self, command: PollCommand, record: TopicRecord) -> None:
         log_shard = log.bind(source=command.source, run_id=str(command.run_id), shard=command.shard)
@@ -92,7 +98,13 @@ class Poller:
             composed.append(read.news(known))
             return self._publication(command, read.cursor(known), composed[-1])
 
-        if await self.writer.write(compose, command=record):
+        try:
+            written = await self.writer.write(compose, command=record)
+        except RecordsRefusedError as error:
+            log_shard.warning("shard_failed", error=str(error))
+            await self._tell(record, self._failed(command, str(error)))
+            return
+        if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
             log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from libs.producing.topics import ProducerTopics
 from libs.sources.source import RowIdentity, Source
 
 STAGE = "producer"
+HEADERS_ROOM = 65_536
+"""Bytes of a dead letter that are left for its headers."""
 
 
 class _Read(NamedTuple):
@@ -88,6 +91,9 @@ class ReadAnswer:
         return Record(self.topics.raw.name, identity.asset_uid.encode(), encode_raw_tick(frame), _line_header(read.row))
 
     def _dead_letter(self, row: Row, rejection: Rejection) -> Record:
+        most = self.topics.dead_letters.largest_message - HEADERS_ROOM
+        if len(row.payload) > most:
+            rejection = _cut_short(rejection, row.payload, most)
         headers = dead_letter_headers(
             rejection,
             Origin(self.topics.raw.name, -1, -1),
@@ -96,7 +102,7 @@ class ReadAnswer:
             run_id=self.run_id,
             original=_line_header(row),
         )
-        return Record(self.topics.dead_letters.name, None, row.payload, headers)
+        return Record(self.topics.dead_letters.name, None, row.payload[:most], headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,12 @@ def _read(source: Source, row: Row, updated_at: datetime) -> _Read:
     tick_id = tick_id_of(source.name, source_id, row.payload)
     # Rows without a listing have nothing in common: each is its own.
     return _Read(tick_id, content_of(source_id or tick_id.hex, tick_id.bytes), row, identity)
+
+
+def _cut_short(rejection: Rejection, payload: bytes, most: int) -> Rejection:
+    """Say of a row that no message holds what is missing, and how to know the whole of it when it turns up."""
+    whole = f"the first {most} of its {len(payload)} bytes are kept, SHA-256 of all: {sha256(payload).hexdigest()}"
+    return Rejection(rejection.reason, f"{rejection.detail[:1_000]}; {whole}")
 
 
 def _line_header(row: Row) -> list[tuple[str, bytes]]:
