@@ -39,15 +39,13 @@ class _Batch:
 
 
 async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Position]:
-    """Send all and return where each landed, in the order given, once Kafka has acknowledged every one."""
+    """Send all and return where each landed, in the order given, once Kafka has acknowledged every one.
+
+    When this is cancelled or fails, what the client holds may still be sent: to be sure that it is not, abandon the client.
+    """
     partitions = {topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}}
     batches = _packed(producer, records, partitions)
-    sent: list[asyncio.Future[object]] = []
-    try:
-        for batch in batches:
-            sent.append(await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))  # noqa: PERF401 order matters
-    finally:
-        bases = await asyncio.gather(*sent, return_exceptions=True)
+    bases = await asyncio.gather(*await _handed_over(producer, batches), return_exceptions=True)
     positions: list[Position] = [Position(-1, -1)] * len(records)
     for batch, base in zip(batches, bases, strict=True):
         if isinstance(base, BaseException):
@@ -58,6 +56,23 @@ async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) ->
         for place, index in enumerate(batch.indexes):
             positions[index] = Position(batch.partition, first + place)
     return positions
+
+
+async def _handed_over(producer: AIOKafkaProducer, batches: Iterable[_Batch]) -> list[asyncio.Future[object]]:
+    """Give the batches to the client one by one; it takes the next of a partition when it has sent the last.
+
+    A failure in between waits for none of them: the broker may be silent, and the caller's time may be up.
+    """
+    sent: list[asyncio.Future[object]] = []
+    try:
+        for batch in batches:
+            sent.append(await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))  # noqa: PERF401 order matters
+    except BaseException:
+        for future in sent:
+            if not future.cancel():
+                future.exception()  # nobody else asks
+        raise
+    return sent
 
 
 def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: dict[str, int]) -> list[_Batch]:

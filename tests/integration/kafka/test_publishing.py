@@ -1,9 +1,14 @@
+import asyncio
 import random
+import signal
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
+from libs.devstack.broker import Jars, start_broker
+from libs.devstack.children import Nursery
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.partitioning import partition_of
@@ -56,6 +61,26 @@ async def test_without_a_broker_publishing_says_so_in_time() -> None:
     async with open_publisher(nowhere, timeout_seconds=1.0) as publisher:
         with pytest.raises(KafkaUnreachableError):
             await publisher.publish([Record("anything", b"key", b"value")])
+
+
+async def test_a_broker_that_goes_silent_in_the_middle_is_told_in_time(
+    nursery: Nursery, kafka_jars: Jars, session_folder: Path
+) -> None:
+    """More batches than the client sends at a time, so that the timeout comes while some still wait to be handed over."""
+    broker = await start_broker(nursery, kafka_jars, session_folder / "silent-kafka")
+    connection, topic = KafkaConnection(broker.bootstrap_servers, "tests"), own_topic()
+    await create(connection, topic)
+    large = [Record(topic.name, b"key", random.Random(number).randbytes(200_000)) for number in range(10)]
+    try:
+        async with open_publisher(connection, timeout_seconds=1.0) as publisher:
+            await publisher.publish(large[:1])
+            broker.child.signal(signal.SIGSTOP)
+            async with asyncio.timeout(7):
+                with pytest.raises(KafkaUnreachableError):
+                    await publisher.publish(large)
+    finally:
+        broker.child.signal(signal.SIGKILL)
+        broker.child.reap()
 
 
 async def test_a_wedged_client_is_replaced_and_not_tried_for_ever(connection: KafkaConnection) -> None:
