@@ -4,9 +4,11 @@ A bad value stops the process with one line that names the variable (exit code 2
 from these; the README's table and .env.example are checked against them.
 """
 
+import re
 import sys
 from datetime import timedelta
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,18 +17,66 @@ EXIT_BAD_SETTINGS = 2
 _OLD_SCHEMES = ("postgresql+psycopg2://", "postgresql+psycopg://", "postgresql+asyncpg://", "postgres://")
 
 
+_SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/?#@,\[\]]+)(?::([0-9]{1,5}))?")
+_LARGEST_PORT = 65_535
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
 def _plain_postgres_url(url: SecretStr) -> SecretStr:
-    """Accept the spellings that SQLAlchemy users have in their environment."""
+    """Accept the spellings that SQLAlchemy users have in their environment; what is refused is never repeated."""
     text = url.get_secret_value()
     for scheme in _OLD_SCHEMES:
         if text.startswith(scheme):
-            return SecretStr("postgresql://" + text.removeprefix(scheme))
-    if not text.startswith("postgresql://"):
-        raise ValueError("must begin with postgresql://")
-    return url
+            text = "postgresql://" + text.removeprefix(scheme)
+    if not _is_postgres_url(text):
+        raise ValueError(
+            "must be postgresql://user:password@host:port/database, with / ? # @ % in a password as %2F %3F %23 %40 %25"
+        )
+    return SecretStr(text)
+
+
+def _is_postgres_url(text: str) -> bool:
+    """Whether every driver reads the same in it: an unescaped character of a password would be read as host, port or path."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    account, _, servers = parts.netloc.rpartition("@")
+    beyond = parts.path + parts.query
+    if parts.scheme != "postgresql" or not text.startswith("postgresql://") or parts.fragment or "#" in text:
+        return False
+    if "@" in account + beyond or _BROKEN_ESCAPE.search(text):
+        return False
+    if not servers:
+        return bool(parse_qs(parts.query).get("host"))
+    return all(_is_server(server, needs_port=False) for server in servers.split(","))
+
+
+def _is_server(text: str, *, needs_port: bool) -> bool:
+    found = _SERVER.fullmatch(text)
+    if found is None or (needs_port and found[1] is None):
+        return False
+    return found[1] is None or 0 < int(found[1]) <= _LARGEST_PORT
+
+
+def _servers(text: str) -> str:
+    servers = [server.strip() for server in text.split(",") if server.strip()]
+    if not servers or not all(_is_server(server, needs_port=True) for server in servers):
+        raise ValueError("must be host:port, several joined by commas")
+    return ",".join(servers)
+
+
+def _sendable(token: SecretStr) -> SecretStr:
+    """A header's value has no blanks around it, so such a token could never be shown."""
+    text = token.get_secret_value()
+    if text != text.strip():
+        raise ValueError("must not be blank, nor begin or end with a blank")
+    return token
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_plain_postgres_url)]
+BootstrapServers = Annotated[str, AfterValidator(_servers)]
+ApiToken = Annotated[SecretStr, AfterValidator(_sendable)]
 
 
 class Settings(BaseSettings):
@@ -45,7 +95,7 @@ class LogSettings(Settings):
 class KafkaSettings(Settings):
     """Where the broker is."""
 
-    kafka_bootstrap_servers: str = Field(description="host:port, several joined by commas", min_length=1)
+    kafka_bootstrap_servers: BootstrapServers = Field(description="host:port, several joined by commas")
 
 
 class PostgresSettings(Settings):
@@ -88,7 +138,7 @@ def read_settings(settings: type[AnySettings]) -> AnySettings:
         return settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            print(f"error: {_variable(problem['loc'])}: {problem['msg']}", file=sys.stderr)
+            print(f"error: {_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
 
 

@@ -2,9 +2,9 @@
 
 from ipaddress import ip_address
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from libs.process.settings import KafkaSettings, LogSettings, PostgresSettings, SandboxSettings
+from libs.process.settings import ApiToken, KafkaSettings, LogSettings, PostgresSettings, SandboxSettings
 
 
 class QuerySettings(LogSettings, KafkaSettings, PostgresSettings, SandboxSettings):
@@ -12,7 +12,7 @@ class QuerySettings(LogSettings, KafkaSettings, PostgresSettings, SandboxSetting
 
     host: str = Field("127.0.0.1", description="Address that the HTTP API listens on")
     port: int = Field(8000, description="Port of the HTTP API", ge=0, le=65_535)
-    api_token: SecretStr | None = Field(None, description="When set, POST needs `Authorization: Bearer <token>`")
+    api_token: ApiToken | None = Field(None, description="When set, POST needs `Authorization: Bearer <token>`")
     api_open: bool = Field(False, description="Let anyone who reaches the API POST without a token, not only this machine")
     query_connections: int = Field(8, description="Most Postgres connections that the HTTP API holds", ge=1, le=200)
 
