@@ -7,9 +7,12 @@ from these; the README's table and .env.example are checked against them.
 import re
 import sys
 from datetime import timedelta
+from io import StringIO
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -134,12 +137,34 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 def read_settings(settings: type[AnySettings]) -> AnySettings:
     """Read the environment, or end the process with one line a bad variable. Secrets are never printed."""
+    _check_env_file(settings)
     try:
         return settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             print(f"error: {_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
+
+
+def _check_env_file(settings: type[BaseSettings]) -> None:
+    """Refuse what pydantic-settings, which reads with the same parser, passes over: a default that nobody chose would be used."""
+    named = settings.model_config.get("env_file")
+    if not isinstance(named, (str, Path)) or not Path(named).is_file():
+        return
+    try:
+        text = Path(named).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        sys.exit(_refused_file(named, "is not UTF-8"))
+    for line in parse_stream(StringIO(text)):
+        if line.error or (line.key is not None and line.value is None):
+            above = len(line.original.string) - len(line.original.string.lstrip())
+            number = line.original.line + line.original.string[:above].count("\n")
+            sys.exit(_refused_file(named, f"line {number} is not NAME=value"))
+
+
+def _refused_file(named: str | Path, reason: str) -> int:
+    print(f"error: {named}: {reason}", file=sys.stderr)
+    return EXIT_BAD_SETTINGS
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

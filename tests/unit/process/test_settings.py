@@ -102,3 +102,26 @@ def test_a_token_that_no_header_can_carry_is_refused(
     line = refusal(TokenSettings, capsys)
     assert line.startswith("error: API_TOKEN: must not ")
     assert "s3cret" not in line
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b"API_TOKEN=ok\nPORT 8222\n", "error: .env: line 2 is not NAME=value"),
+        (b"API_TOKEN=ok\n\nPORT\n", "error: .env: line 3 is not NAME=value"),
+        (b"API_TOKEN='ok\nPORT=1\n", "error: .env: line 1 is not NAME=value"),
+        (b"# caf\xe9\nAPI_TOKEN=ok\n", "error: .env: is not UTF-8"),
+    ],
+)
+def test_an_env_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], written: bytes, said: str
+) -> None:
+    (tmp_path / ".env").write_bytes(written)
+    assert refusal(TokenSettings, capsys) == said
+
+
+def test_an_env_file_as_people_write_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# a note\n\nexport API_TOKEN='two words' # of it\nOTHER=\n")
+    token = read_settings(TokenSettings).api_token
+    assert token is not None
+    assert token.get_secret_value() == "two words"
