@@ -18,7 +18,7 @@ from services.cli.failing import explained
 from services.cli.parts import choose, listed
 from services.cli.printing import print_json
 from services.cli.screen import Screen
-from services.cli.settings import ROOT, AddressSettings, StateSettings, UpSettings
+from services.cli.settings import LARGEST_PORT, ROOT, AddressSettings, StateSettings, UpSettings
 
 app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(migrations.app, name="migrate")
@@ -40,9 +40,13 @@ def up(
     sandbox: Annotated[
         Literal["auto", "always", "never"] | None, typer.Option(help="Whether made-up providers stand in (SANDBOX).")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the HTTP API (PORT).")] = None,
-    kafka_port: Annotated[int | None, typer.Option(help="Port of the embedded broker (KASPARRO_KAFKA_PORT).")] = None,
-    postgres_port: Annotated[int | None, typer.Option(help="Port of the embedded database (KASPARRO_POSTGRES_PORT).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the HTTP API (PORT).", min=1, max=LARGEST_PORT)] = None,
+    kafka_port: Annotated[
+        int | None, typer.Option(help="Port of the embedded broker (KASPARRO_KAFKA_PORT).", min=1, max=LARGEST_PORT)
+    ] = None,
+    postgres_port: Annotated[
+        int | None, typer.Option(help="Port of the embedded database (KASPARRO_POSTGRES_PORT).", min=1, max=LARGEST_PORT)
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every line of the services' logs.")] = False,
     dry_run: DryRun = False,
 ) -> None:

@@ -10,6 +10,8 @@ from libs.process.settings import DatabaseUrl, Settings
 ROOT = Path(__file__).parents[2]
 """The clone: the lock files, the migrations and the state are beside the code."""
 
+LARGEST_PORT = 65_535
+
 
 class StateSettings(Settings):
     """Where the embedded servers live."""
@@ -35,15 +37,15 @@ class UpSettings(AddressSettings):
     """`kasparro up`: everything on this machine."""
 
     host: str = Field("127.0.0.1", description="Address that the HTTP API listens on")
-    port: int = Field(8000, description="Port of the HTTP API", ge=1, le=65_535)
+    port: int = Field(8000, description="Port of the HTTP API", ge=1, le=LARGEST_PORT)
     sandbox: Literal["auto", "always", "never"] = Field(
         "auto", description="Whether the producers read the sandbox: `auto` when no real provider can be reached"
     )
     kasparro_kafka_port: int | None = Field(
-        None, description="Port of the embedded broker; a free one by default", ge=1, le=65_535
+        None, description="Port of the embedded broker; a free one by default", ge=1, le=LARGEST_PORT
     )
     kasparro_postgres_port: int | None = Field(
-        None, description="Port of the embedded Postgres; a free one by default", ge=1, le=65_535
+        None, description="Port of the embedded Postgres; a free one by default", ge=1, le=LARGEST_PORT
     )
     kasparro_tools: Path = Field(Path(".tools"), description="Folder of what is fetched once, such as Kafka's jars")
     maven_repository_url: str | None = Field(None, description="A mirror to fetch Kafka's jars from")
