@@ -16,6 +16,9 @@ from libs.producing.messages import command_record, event_record
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
 
+START_UP_PAUSE = timedelta(seconds=30)
+"""Shortest time from the last scheduled run to that of a start: what crashes at each start does not poll at each start."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -64,9 +67,10 @@ class Schedule:
 
     def _request_if_due(self) -> Writing | None:
         now, mark = self.clock.utc(), self.view.scheduled
-        if mark is not None and not self.start_up.run_is_due:
+        if mark is not None:
+            pause = min(self.interval, START_UP_PAUSE) if self.start_up.run_is_due else self.interval
             # A clock that was set back must not stop the schedule for as long as it was wrong.
-            self.wait = min(mark.requested_at + self.interval - now, self.interval)
+            self.wait = min(mark.requested_at + pause - now, pause)
             if self.wait > timedelta(0):
                 return None
         self.wait = self.interval

@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from libs.contracts.run_events import RunRequested, RunSkipped
 from libs.domain.runs import Trigger
 from libs.kafka.tailing import Start, open_tail
+from libs.process.clock import SystemClock
 from libs.producing.quota import Budget
+from libs.producing.schedule import START_UP_PAUSE
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
 from tests.integration.producing.bench import Bench, coins, event_in
@@ -19,6 +22,16 @@ from tests.integration.producing.provider_server import answer
 def coingecko(bench: Bench) -> CoinGecko:
     bench.server.respond["/coins/markets?page=1"] = answer(json.dumps(coins(range(5))))
     return CoinGecko(bench.provider(), 100, bench.named(SOURCE))
+
+
+class Ahead(SystemClock):
+    """A clock that is so much later."""
+
+    def __init__(self, by: timedelta) -> None:
+        self.by = by
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC) + self.by
 
 
 async def scheduled(bench: Bench, enough: Callable[[list[RunRequested]], bool], *, within: float = 30.0) -> list[RunRequested]:
@@ -50,10 +63,30 @@ async def test_a_run_starts_at_once_and_again_after_each_interval(bench: Bench) 
 
 async def test_a_restart_runs_at_once_however_long_the_interval(bench: Bench) -> None:
     first = bench.start(coingecko(bench), interval=timedelta(hours=1))
+    (before,) = await scheduled(bench, lambda runs: len(runs) == 1)
+    await stop(first)
+    later = replace(bench, clock=Ahead(START_UP_PAUSE))
+    later.start(coingecko(later), interval=timedelta(hours=1))
+    _, after = await scheduled(bench, lambda runs: len(runs) == 2)
+    assert after.at - before.at < START_UP_PAUSE + timedelta(seconds=30)
+
+
+async def test_a_producer_that_crashes_again_and_again_does_not_poll_at_each_start(bench: Bench) -> None:
+    for start in range(3):
+        replica = bench.start(coingecko(bench), interval=timedelta(hours=1))
+        await bench.run()
+        await stop(replica)
+        assert len(await scheduled(bench, bool)) == 1, f"after start {start}"
+
+
+async def test_the_pause_between_two_starts_is_no_longer_than_the_interval(bench: Bench) -> None:
+    interval = timedelta(seconds=5)
+    first = bench.start(coingecko(bench), interval=interval)
     await scheduled(bench, lambda runs: len(runs) == 1)
     await stop(first)
-    bench.start(coingecko(bench), interval=timedelta(hours=1))
-    await scheduled(bench, lambda runs: len(runs) == 2)
+    bench.start(coingecko(bench), interval=interval)
+    before, after = await scheduled(bench, lambda runs: len(runs) == 2)
+    assert interval - timedelta(seconds=0.1) < after.at - before.at < START_UP_PAUSE
 
 
 async def test_another_replica_that_takes_over_keeps_the_period(bench: Bench) -> None:
