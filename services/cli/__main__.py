@@ -1,4 +1,7 @@
-"""`kasparro`: the operator's command line. Exit codes: 0 done, 1 failed, 2 wrong use or settings, 3 something is away."""
+"""`kasparro`: the operator's command line.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or settings, 3 something is away, 4 the run that was asked for still goes on.
+"""
 
 import asyncio
 import os

@@ -21,6 +21,10 @@ class MixedDataError(UseError):
     """Made-up data would reach a broker or a database that may hold real data."""
 
 
+class ApiAwayError(CommandError):
+    """The HTTP API did not answer."""
+
+
 class PortTakenError(CommandError):
     """Somebody listens where we would."""
 

@@ -8,12 +8,13 @@ from typing import Final
 import typer
 
 from libs.devstack.errors import DevstackError
-from services.cli.errors import CommandError, UseError
+from services.cli.errors import ApiAwayError, CommandError, UseError
 from services.cli.screen import Screen
 
 FAILED: Final = 1
 BAD_USE: Final = 2
 AWAY: Final = 3
+STILL_GOING: Final = 4
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -43,7 +44,7 @@ def _code(error: BaseException) -> int | None:
 
     if isinstance(error, UseError):
         return BAD_USE
-    if isinstance(error, (KafkaUnreachableError, DatabaseUnreachableError)):
+    if isinstance(error, (KafkaUnreachableError, DatabaseUnreachableError, ApiAwayError)):
         return AWAY
     if isinstance(error, (CommandError, DevstackError, MigrationError, TopicsError, TimeoutError)):
         return FAILED

@@ -32,7 +32,10 @@ def producers_found(folder: Path = ROOT / "services" / "producers") -> tuple[str
 
 
 def choose(*, only: Sequence[str], producers: bool, normalizer: bool, query: bool) -> Parts:
-    """Resolve the options: `only` names parts (a source, `producers`, `normalizer`, `query`, `servers`), the rest take away."""
+    """Resolve the options: `only` names parts (a source, `producers`, `normalizer`, `query`, `servers`), the rest take away.
+
+    What is both named and taken away is not started.
+    """
     found = producers_found()
     if not only:
         return Parts(found if producers else (), normalizer=normalizer, query=query)
@@ -40,7 +43,7 @@ def choose(*, only: Sequence[str], producers: bool, normalizer: bool, query: boo
     if unknown := sorted(set(only) - known):
         raise UnknownPartError(f"no part {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     chosen = found if "producers" in only else tuple(each for each in found if each in only)
-    return Parts(chosen, normalizer=NORMALIZER in only, query=QUERY in only)
+    return Parts(chosen if producers else (), normalizer=normalizer and NORMALIZER in only, query=query and QUERY in only)
 
 
 def module_of(service: str) -> str:

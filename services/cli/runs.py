@@ -1,22 +1,21 @@
 """`kasparro run`: ask for a run of a source and wait for what came of it."""
 
-import asyncio
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
-import aiohttp
-import msgspec
 import typer
 
+from libs.contracts.topics import SOURCE_TOPICS
 from libs.process.settings import read_settings
 from services.cli.addresses import api_of
-from services.cli.failing import AWAY, FAILED, explained
+from services.cli.errors import UnknownPartError
+from services.cli.failing import AWAY, BAD_USE, FAILED, STILL_GOING, explained
+from services.cli.http_api import ApiAnswer, ask_api
 from services.cli.printing import print_json
 from services.cli.screen import Screen
 from services.cli.settings import AddressSettings
 
-ANSWER_SECONDS = 300.0
-CONNECT_SECONDS = 5.0
 COUNTS = ("fetched", "unchanged", "published", "stored", "duplicate", "dead_lettered")
 UNAVAILABLE = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
@@ -27,52 +26,64 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the request, and do not send it.")] = False,
 ) -> None:
-    """Poll a source now, through the HTTP API, and show what came of it. Fails when the run failed.
+    """Poll a source now, through the HTTP API, and show what came of it. Fails when the run failed; 4 when it still goes on.
 
     Examples: `kasparro run coingecko`; `kasparro run all --json`
     """
     screen = Screen()
     with explained(screen):
         settings = read_settings(AddressSettings)
-        path = "/etl/run-all" if source == "all" else f"/etl/run/{source}"
-        url = f"{api_of(settings)}{path}?timeout={timeout}"
+        api = api_of(settings)
+        url = f"{api}{_path(source)}?timeout={timeout}"
         if dry_run:
             screen.say(f"Would POST {url}")
             return
-        token = settings.api_token.get_secret_value() if settings.api_token else None
-        status, body = _answer(url, token, screen)
+        answer = ask_api("POST", url, token=settings.api_token.get_secret_value() if settings.api_token else None)
         if as_json:
-            print_json(body)
+            print_json(answer.body)
         else:
-            _show(body, screen)
-        if status >= HTTPStatus.BAD_REQUEST:
-            raise typer.Exit(AWAY if status in UNAVAILABLE else FAILED)
+            _show(answer, api, screen)
+        if code := _exit_code(answer.status):
+            raise typer.Exit(code)
 
 
-def _answer(url: str, token: str | None, screen: Screen) -> tuple[int, Any]:
-    try:
-        return asyncio.run(_post(url, token))
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        screen.fail(f"the HTTP API does not answer at {url}: {error!r}")
-        raise typer.Exit(AWAY) from error
+def _path(source: str) -> str:
+    if source == "all":
+        return "/etl/run-all"
+    if source not in SOURCE_TOPICS:
+        raise UnknownPartError(f"there is no source {source!r}; there are: {', '.join([*SOURCE_TOPICS, 'all'])}")
+    return f"/etl/run/{source}"
 
 
-async def _post(url: str, token: str | None) -> tuple[int, Any]:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session, session.post(url, headers=headers) as answer:
-        return answer.status, msgspec.json.decode(await answer.read())
+def _exit_code(status: int) -> int:
+    if status < HTTPStatus.BAD_REQUEST:
+        return STILL_GOING if status == HTTPStatus.ACCEPTED else 0
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return BAD_USE
+    return AWAY if status in UNAVAILABLE else FAILED
 
 
-def _show(body: Any, screen: Screen) -> None:
-    runs = body.get("runs", [body]) if isinstance(body, dict) else []
-    for each in runs:
+def _show(answer: ApiAnswer, api: str, screen: Screen) -> None:
+    for each in _runs_in(answer.body):
+        screen.say(_sentence(each))
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        screen.fail(f"{answer.body.get('code', answer.status)}: {answer.body.get('detail', answer.body)}")
+    elif answer.status == HTTPStatus.ACCEPTED:
+        screen.warn(f"still going; follow it at {api}{answer.location}")
+
+
+def _runs_in(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The answer is a run, or has one, or one for each source."""
+    for each in body.get("runs", [body]):
         found = each.get("run", each)
-        if "counts" not in found:
-            screen.fail(f"{found.get('code', 'error')}: {found.get('detail', found)}")
-            continue
-        counts = ", ".join(f"{found['counts'][name]} {name.replace('_', '-')}" for name in COUNTS)
-        because = f" ({found['error']})" if found.get("error") else ""
-        screen.say(
-            f"{found['source']}: {found['status']}{because}; {counts}; {found.get('duration_ms')} ms; run {found['run_id']}"
-        )
+        if "counts" in found:
+            yield found
+
+
+def _sentence(run: Mapping[str, Any]) -> str:
+    """What nobody has taken yet, or what has not ended, has no counts and no duration worth a word."""
+    parts = [f"{run['source']}: {run['status']}" + (f" ({run['error']})" if run.get("error") else "")]
+    if run.get("duration_ms") is not None:
+        parts.append(", ".join(f"{run['counts'][name]} {name.replace('_', '-')}" for name in COUNTS))
+        parts.append(f"{run['duration_ms']} ms")
+    return "; ".join([*parts, f"run {run['run_id']}"])

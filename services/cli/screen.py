@@ -28,10 +28,11 @@ class Step:
 
 
 class Screen:
-    """Everything goes to stdout; colours and spinners only where it is a terminal."""
+    """Everything goes to stdout but why a command failed; colours and spinners only where it is a terminal."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
+        self.errors = errors or Console(highlight=False, soft_wrap=True, stderr=True)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
 
@@ -63,8 +64,8 @@ class Screen:
         self.console.print(Text(f"!!  {message}", style="yellow"))
 
     def fail(self, message: str) -> None:
-        """Print why there is nothing more to do."""
-        self.console.print(Text(f"error: {message}", style="bold red"))
+        """Print to stderr why there is nothing more to do."""
+        self.errors.print(Text(f"error: {message}", style="bold red"))
 
     def log_line(self, service: str, line: str) -> None:
         """Print a line of a service's log behind its name."""

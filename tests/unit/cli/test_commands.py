@@ -12,3 +12,19 @@ def test_a_port_that_there_is_not_is_wrong_use(option: str, port: str) -> None:
     ended = CliRunner().invoke(app, ["up", "--dry-run", option, port])
     assert ended.exit_code == 2
     assert option in ended.output
+
+
+def test_a_source_that_there_is_not_is_wrong_use_and_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KASPARRO_API_URL", "http://127.0.0.1:1")
+    for source in ("nope", "csv?x=1", "../health"):
+        ended = CliRunner().invoke(app, ["run", source, "--dry-run"])
+        assert (ended.exit_code, ended.stdout) == (2, "")
+        assert "coingecko" in ended.stderr
+
+
+def test_an_api_that_is_away_is_told_without_our_internals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KASPARRO_API_URL", "http://127.0.0.1:1")
+    ended = CliRunner().invoke(app, ["run", "csv"])
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert "does not answer at http://127.0.0.1:1/etl/run/csv" in ended.stderr
+    assert "ConnectionKey" not in ended.stderr

@@ -28,3 +28,8 @@ def test_only_names_parts_and_servers_alone_are_none_of_them() -> None:
 def test_an_unknown_part_names_the_known_ones() -> None:
     with pytest.raises(UnknownPartError, match=r"binance.*coingecko"):
         choose(only=["binance"], producers=True, normalizer=True, query=True)
+
+
+def test_what_is_both_named_and_taken_away_is_not_started() -> None:
+    named = choose(only=["csv", "query", "normalizer"], producers=False, normalizer=False, query=True)
+    assert named.services == ("query",)
