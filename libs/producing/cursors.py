@@ -3,7 +3,6 @@
 import asyncio
 
 import structlog
-from pydantic import ValidationError
 
 from libs.contracts.cursors import (
     CURSOR,
@@ -15,6 +14,7 @@ from libs.contracts.cursors import (
     unpack_carried,
     unpack_contents,
 )
+from libs.contracts.dead_letters import LONGEST_DETAIL
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
 from libs.kafka.tailing import EndProbe, Tail, TopicRecord
@@ -78,14 +78,18 @@ class CursorView:
         if record.value is None:
             self.shards.pop(name, None)
             return
+        self.shards.pop(name, None)
         try:
-            cursor = CURSOR.validate_json(record.value)
-        except ValidationError as error:
-            log.warning("cursor_not_understood", offset=record.offset, error=str(error))
-            return
+            self._remember(CURSOR.validate_json(record.value), f"{source}/{name}")
+        except ValueError as error:  # pydantic's and base64's are ValueErrors
+            log.warning("cursor_not_understood", offset=record.offset, shard=name, error=str(error)[:LONGEST_DETAIL])
+
+    def _remember(self, cursor: Cursor, key: str) -> None:
+        """Take a cursor in. Raises ValueError when it is none that a producer wrote; what it was about is unknown then."""
+        if cursor_key(cursor) != key:
+            raise ValueError(f"the cursor of {cursor_key(cursor)} under the key {key}")
         match cursor:
             case PollCursor():
-                self.shards.pop(cursor.shard, None)
                 self.shards[cursor.shard] = ShardMemory(unpack_contents(cursor), unpack_carried(cursor))
             case QuotaUsage():
                 self.usages[cursor.command_partition] = cursor
