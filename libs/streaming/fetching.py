@@ -11,6 +11,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import is_outage
 from libs.streaming.chunks import Chunk, Record, pack
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,21 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             max_partition_fetch_bytes=FETCH_BYTES,
             metadata_max_age_ms=30_000,
         )
+
+    async def check_group(self) -> None:
+        """Raise what keeps us out of the group for good; aiokafka holds it back, and waits, until somebody asks.
+
+        To be called all the time and not with a fetch: who is not in the group has nothing to fetch.
+        """
+        coordinator = None if self._consumer is None else self._consumer._coordinator  # noqa: SLF001 - no public way to ask
+        if coordinator is None:
+            return  # still connecting
+        try:
+            coordinator.check_errors()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("group_unreachable", error=repr(error))
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Start afresh; the committed offsets are sought before anything is delivered."""

@@ -26,6 +26,9 @@ BUSY_POLL_SECONDS: Final = 0.05
 AHEAD: Final = 4
 """Chunks of one topic that may wait for their acknowledgement: being read, stored and published, and one ready."""
 
+GROUP_WATCH_SECONDS: Final = 1.0
+"""How long a refusal of the group goes unnoticed."""
+
 
 class ChunkConsumer(driver.Consumer):
     """Delivers chunks to the agents, and commits what they acknowledge at once."""
@@ -37,6 +40,8 @@ class ChunkConsumer(driver.Consumer):
         self._done: set[Chunk] = set()
         self._ahead: Counter[str] = Counter()
         self._acknowledged = asyncio.Event()
+
+    _thread: ChunkConsumerThread
 
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -115,6 +120,15 @@ class ChunkConsumer(driver.Consumer):
                 # Another commit was under way, or the group was rebalancing; try again soon.
                 await self.sleep(0.1)
                 self._acknowledged.set()
+
+    @Service.task
+    async def _group_watch(self) -> None:
+        """End the app when the group will not have us, rather than be idle and silent."""
+        thread = self._thread
+        while not self.should_stop:
+            # Not through the thread's queue of calls: those may be waiting for the group themselves.
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(thread.check_group(), thread.thread_loop))
+            await self.sleep(GROUP_WATCH_SECONDS)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what belongs to another worker now; the rest of a chunk at work is applied twice, which changes nothing."""

@@ -5,8 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import InconsistentGroupProtocolError
 
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
@@ -267,3 +269,19 @@ async def test_an_offset_that_retention_removed_goes_on_at_the_earliest_kept_rec
         await eventually(lambda: len(handled.values) == 15, "the five kept records are handled")
     assert handled.values[10:] == [b"v%d" % number for number in range(25, 30)]
     assert gaps == [(topic, 0, 10, 25)]
+
+
+async def test_a_group_that_refuses_the_member_ends_the_app_with_the_reason(
+    connection: KafkaConnection, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    stranger = AIOKafkaConsumer(
+        topic, **connection.options(), group_id=group, partition_assignment_strategy=[RoundRobinPartitionAssignor]
+    )
+    await stranger.start()
+    try:
+        async with agent_running(connection, group, [topic], handling(Handled())) as running:
+            with pytest.raises(InconsistentGroupProtocolError):
+                await asyncio.wait_for(running, 20)
+    finally:
+        await stranger.stop()
