@@ -15,6 +15,10 @@ _REFUSAL_CLASSES = frozenset({"22", "23"})
 """Data exception, integrity constraint violation."""
 
 
+class DatabaseUnreachableError(Exception):
+    """Postgres does not answer, or refuses us; the message says where and why, without the password."""
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether waiting can help: nothing is wrong with what was sent."""
     if isinstance(error, asyncpg.PostgresError):

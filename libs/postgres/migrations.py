@@ -18,7 +18,8 @@ import psycopg
 from yoyo import get_backend, read_migrations
 from yoyo.exceptions import LockTimeout
 
-from libs.postgres.schema import MIGRATIONS
+from libs.postgres.errors import DatabaseUnreachableError
+from libs.postgres.schema import APPLIED, MIGRATIONS
 
 ADVISORY_LOCK = 7_411_203_985
 """Any number that nobody else in this database uses."""
@@ -33,10 +34,6 @@ Migration = Any
 
 class MigrationError(Exception):
     """A migration cannot be applied, rolled back or found; the message says which and why."""
-
-
-class DatabaseUnreachableError(MigrationError):
-    """Postgres does not answer, or refuses us."""
 
 
 class Direction(StrEnum):
@@ -54,6 +51,9 @@ class Step:
     migration_id: str
 
 
+Plan = Sequence[tuple[Direction, Migration]]
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """One migration, and whether the database has it."""
@@ -67,33 +67,38 @@ Told = Callable[[str], None]
 
 
 def status(database_url: str, folder: Path = MIGRATIONS) -> list[Status]:
-    """Return every migration in order; one that only the database knows comes last."""
-    with _backend(database_url, _silent) as backend:
-        migrations = _ordered(folder)
-        applied = {row[0] for row in backend.execute("SELECT migration_id FROM _yoyo_migration").fetchall()}
-        known = [Status(each.id, each.id in applied) for each in migrations]
-        return known + [Status(name, applied=True) for name in sorted(applied - {each.id for each in migrations})]
+    """Return every migration in order; one that only the database knows comes last. Looks, and so waits for nobody."""
+    migrations, applied = _ordered(folder), _look(database_url)
+    known = [Status(each.id, each.id in applied) for each in migrations]
+    return known + [Status(name, applied=True) for name in sorted(applied - {each.id for each in migrations})]
 
 
 def migrate(
     database_url: str, *, to: str | None = None, dry_run: bool = False, folder: Path = MIGRATIONS, waiting: Told | None = None
 ) -> list[Step]:
     """Apply what is missing, or go up or down until `to` (an id, or its number) is the last; return what was done."""
-    with _backend(database_url, waiting or _silent) as backend:
-        migrations = _ordered(folder)
-        wanted = len(migrations) if to is None else _position(migrations, to) + 1
-        return _walk(backend, migrations, wanted, dry_run=dry_run)
+    migrations = _ordered(folder)
+    wanted = len(migrations) if to is None else _position(migrations, to) + 1
+
+    def plan(applied: frozenset[str]) -> Plan:
+        up = [(Direction.APPLY, each) for each in migrations[:wanted] if each.id not in applied]
+        down = [(Direction.ROLLBACK, each) for each in reversed(migrations[wanted:]) if each.id in applied]
+        return [*down, *up]
+
+    return _carry_out(plan, database_url, dry_run=dry_run, waiting=waiting or _silent)
 
 
 def roll_back(
     database_url: str, *, steps: int = 1, dry_run: bool = False, folder: Path = MIGRATIONS, waiting: Told | None = None
 ) -> list[Step]:
     """Undo the last `steps` migrations that are applied; return what was done."""
-    with _backend(database_url, waiting or _silent) as backend:
-        migrations = _ordered(folder)
-        applied = [each for each in migrations if backend.is_applied(each)]
-        undone = applied[len(applied) - min(steps, len(applied)) :]
-        return _do(backend, [(Direction.ROLLBACK, each) for each in reversed(undone)], dry_run=dry_run)
+    migrations = _ordered(folder)
+
+    def plan(applied: frozenset[str]) -> Plan:
+        known = [each for each in migrations if each.id in applied]
+        return [(Direction.ROLLBACK, each) for each in reversed(known[len(known) - min(steps, len(known)) :])]
+
+    return _carry_out(plan, database_url, dry_run=dry_run, waiting=waiting or _silent)
 
 
 def new_migration(name: str, folder: Path = MIGRATIONS) -> list[Path]:
@@ -112,14 +117,24 @@ def new_migration(name: str, folder: Path = MIGRATIONS) -> list[Path]:
     return [up, down]
 
 
-def _walk(backend: Backend, migrations: Sequence[Migration], wanted: int, *, dry_run: bool) -> list[Step]:
-    up = [(Direction.APPLY, each) for each in migrations[:wanted] if not backend.is_applied(each)]
-    down = [(Direction.ROLLBACK, each) for each in reversed(migrations[wanted:]) if backend.is_applied(each)]
-    return _do(backend, [*down, *up], dry_run=dry_run)
+def _carry_out(plan: Callable[[frozenset[str]], Plan], database_url: str, *, dry_run: bool, waiting: Told) -> list[Step]:
+    """Plan over what is applied and do it under the lock; a dry run plans over what it sees, and takes no lock."""
+    if dry_run:
+        return [Step(direction, migration.id) for direction, migration in plan(_look(database_url))]
+    with _backend(database_url, waiting) as backend:
+        return _do(backend, plan(frozenset(row[0] for row in backend.execute(APPLIED).fetchall())))
 
 
-def _do(backend: Backend, work: Sequence[tuple[Direction, Migration]], *, dry_run: bool) -> list[Step]:
-    for direction, migration in () if dry_run else work:
+def _look(database_url: str) -> frozenset[str]:
+    with _connected(database_url) as connection:
+        try:
+            return frozenset(row[0] for row in connection.execute(APPLIED))
+        except psycopg.errors.UndefinedTable:
+            return frozenset()
+
+
+def _do(backend: Backend, work: Plan) -> list[Step]:
+    for direction, migration in work:
         try:
             _do_one(backend, direction, migration)
         except psycopg.Error as error:
@@ -170,16 +185,25 @@ def _backend(database_url: str, waiting: Told) -> Iterator[Backend]:
 
 @contextmanager
 def _advisory_lock(database_url: str, waiting: Told) -> Iterator[None]:
-    try:
-        connection = psycopg.connect(database_url, autocommit=True, connect_timeout=CONNECT_SECONDS)
-    except psycopg.OperationalError as error:
-        raise DatabaseUnreachableError(str(error).strip()) from error
-    with connection:
+    with _connected(database_url) as connection:
         taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [ADVISORY_LOCK]).fetchone()
         if taken != (True,):
             waiting("another process migrates this database; waiting for it")
             connection.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
         yield
+
+
+def _connected(database_url: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    try:
+        return psycopg.connect(database_url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnreachableError(str(error).strip()) from error
+    except psycopg.ProgrammingError:
+        # Its words repeat the address, password included, and so must neither they nor a cause of ours.
+        raise MigrationError(
+            "the database's address cannot be read; it is postgresql://user:password@host:port/database, "
+            "with what is special in the password as %XX"
+        ) from None
 
 
 def _silent(_message: str) -> None:

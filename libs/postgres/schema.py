@@ -3,18 +3,23 @@
 A database ahead of the code is fine: each migration works with the code already running.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import structlog
 
-from libs.postgres.pool import Connection, Pool
+from libs.postgres.errors import DatabaseUnreachableError
+from libs.postgres.pool import Connection, Pool, open_pool
 from libs.process.clock import Clock
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 LOOK_AGAIN = timedelta(milliseconds=250)
 SAY_AGAIN = timedelta(seconds=30)
+LOOK_SECONDS = 10.0
+DEFAULT_PORT = 5432
 
 APPLIED = "SELECT migration_id FROM _yoyo_migration"
 
@@ -38,6 +43,26 @@ async def missing_migrations(connection: Connection, folder: Path = MIGRATIONS) 
     except asyncpg.UndefinedTableError:
         applied = set()
     return [each for each in required_migrations(folder) if each not in applied]
+
+
+async def missing_in(database_url: str, *, application: str) -> list[str]:
+    """Return what the database lacks, for a caller that wants nothing else of it. Raises DatabaseUnreachableError."""
+    opened = open_pool(database_url, application=application, connections=1, statement_seconds=LOOK_SECONDS)
+    try:
+        async with opened as pool, pool.acquire() as connection:
+            return await missing_migrations(connection)
+    except (OSError, asyncpg.PostgresError) as error:
+        server = urlsplit(database_url)
+        where = f"{server.hostname}:{server.port or DEFAULT_PORT}"
+        raise DatabaseUnreachableError(f"Postgres at {where} cannot be used: {_reason(error)}") from error
+
+
+def _reason(error: OSError | asyncpg.PostgresError) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # the error's own words are a Python tuple
+    return str(error)
 
 
 async def wait_until_migrated(pool: Pool, clock: Clock) -> None:

@@ -40,7 +40,8 @@ def _code(error: BaseException) -> int | None:
     """The drivers are imported here and not above: a command starts in the time of what it needs."""
     from libs.kafka.admin import TopicsError
     from libs.kafka.errors import KafkaUnreachableError
-    from libs.postgres.migrations import DatabaseUnreachableError, MigrationError
+    from libs.postgres.errors import DatabaseUnreachableError
+    from libs.postgres.migrations import MigrationError
 
     if isinstance(error, UseError):
         return BAD_USE

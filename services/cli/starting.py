@@ -19,8 +19,6 @@ from services.cli.screen import Step
 from services.cli.settings import ROOT
 from services.cli.stack import Stack
 
-STATEMENT_SECONDS = 10.0
-
 
 async def start_everything(stack: Stack) -> None:
     """Return when everything runs, each part started as soon as what it needs is there."""
@@ -68,23 +66,16 @@ async def _postgres(stack: Stack) -> None:
             )
             stack.watch(stack.database.child)
             step.done_as(f"{LOOPBACK}:{stack.database.port}")
+    from libs.postgres.schema import missing_in, required_migrations
+
     with stack.screen.step("Tables") as step:
         url = stack.database_url or ""
-        required, missing = await _migrations(url)
+        required, missing = required_migrations(), await missing_in(url, application="kasparro-up")
         if missing:
             await _migrate(stack, url)
         step.done_as(f"{len(missing)} migrations applied, {len(required) - len(missing)} there")
     if stack.parts.query:
         stack.start_services([QUERY])
-
-
-async def _migrations(database_url: str) -> tuple[list[str], list[str]]:
-    from libs.postgres.pool import open_pool
-    from libs.postgres.schema import missing_migrations, required_migrations
-
-    opened = open_pool(database_url, application="kasparro-up", connections=1, statement_seconds=STATEMENT_SECONDS)
-    async with opened as pool, pool.acquire() as connection:
-        return required_migrations(), await missing_migrations(connection)
 
 
 async def _migrate(stack: Stack, database_url: str) -> None:

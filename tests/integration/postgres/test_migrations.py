@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
+import traceback
 from pathlib import Path
 
 import asyncpg
 import psycopg
 import pytest
 
+from libs.postgres.errors import DatabaseUnreachableError
 from libs.postgres.migrations import ADVISORY_LOCK, Direction, MigrationError, Step, migrate, new_migration, roll_back, status
 from libs.postgres.pool import open_pool
-from libs.postgres.schema import missing_migrations, required_migrations, required_version, wait_until_migrated
+from libs.postgres.schema import missing_in, missing_migrations, required_migrations, required_version, wait_until_migrated
 from libs.process.clock import SystemClock
 
 SHAPE = """
@@ -52,6 +54,28 @@ def test_down_to_nothing_leaves_nothing(database_url: str) -> None:
 def test_a_dry_run_changes_nothing(empty_database_url: str) -> None:
     assert [step.migration_id for step in migrate(empty_database_url, dry_run=True)] == required_migrations()
     assert shape(empty_database_url) == []
+
+
+def test_a_look_waits_for_nobody_and_writes_nothing(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [ADVISORY_LOCK])
+        assert not any(each.applied for each in status(empty_database_url))
+        assert len(migrate(empty_database_url, dry_run=True)) == len(required_migrations())
+        assert roll_back(empty_database_url, dry_run=True) == []
+        assert other.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("address", ["postgresql://u:hunter2@[::1/db", "postgresql://u:hunter2%zz@127.0.0.1:1/db"])
+def test_an_address_that_cannot_be_read_is_never_repeated(address: str) -> None:
+    with pytest.raises(MigrationError) as refused:
+        status(address)
+    assert "hunter2" not in "".join(traceback.format_exception(refused.value, chain=True))
+
+
+async def test_a_database_that_is_away_is_told_by_its_place_and_without_its_password() -> None:
+    with pytest.raises(DatabaseUnreachableError) as away:
+        await missing_in("postgresql://u:hunter2@127.0.0.1:1/db", application="test")
+    assert str(away.value) == "Postgres at 127.0.0.1:1 cannot be used: Connection refused"
 
 
 def test_an_unknown_target_names_the_known_ones(empty_database_url: str) -> None:

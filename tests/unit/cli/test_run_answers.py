@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from libs.devstack.ports import free_port
 from services.cli.__main__ import app
