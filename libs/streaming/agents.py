@@ -12,12 +12,10 @@ import faust
 import structlog
 from faust.app.base import BootStrategy
 from faust.exceptions import ConsumerNotStarted
-from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 from yarl import URL
 
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.errors import telling_outages
 from libs.streaming.chunks import Chunk, ChunkLostError
 from libs.streaming.fetching import Chunking
 from libs.streaming.transport import ChunkConsumer, ChunkTransport
@@ -26,8 +24,6 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS: Final = 8.0
 """Longest orderly stop; with the broker away the last commit would wait for ever, and what is not committed is read again."""
-
-LOG_END_SECONDS: Final = 10.0
 
 NO_QUEUE_LIMIT: Final = 1_000
 """Events in a stream's queue. Never reached: the consumer stops asking for a topic long before (`AHEAD`)."""
@@ -135,15 +131,6 @@ def applied_position(app: ChunkApp, topic: str, partition: int) -> int | None:
     except ConsumerNotStarted:
         return None
     return position
-
-
-async def log_end(app: ChunkApp, topic: str, partition: int) -> int:
-    """Return the end of the partition's log as the broker tells it now. Raises KafkaUnreachableError."""
-    place = TP(topic, partition)
-    with telling_outages():
-        async with asyncio.timeout(LOG_END_SECONDS):
-            ends = await app.consumer.highwaters(place)
-    return int(ends[place])
 
 
 async def run_app(app: ChunkApp) -> None:

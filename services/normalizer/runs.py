@@ -85,7 +85,7 @@ class Ownership(Protocol):
         ...
 
     async def log_end(self) -> int:
-        """Return where the topic ends now. Raises KafkaUnreachableError."""
+        """Return where the topic ends now, what transactions hide included. Raises KafkaUnreachableError."""
         ...
 
 
@@ -123,7 +123,8 @@ class RunEnds:
             await self.client.close()
             return False
         if not self.client.is_open:
-            # Whoever ended runs before us can do so no longer; what they did stands before the log's end.
+            # Whoever ended runs before us can do so no longer; what they did stands before the log's end. That is not where
+            # readers of committed records have to stop: an open transaction may hide an end from us, and we wait for it.
             await self.client.open()
             self._barrier = await self.ownership.log_end()
             self._ended.clear()

@@ -14,6 +14,7 @@ from libs.contracts.topics import ASSETS_NORMALIZED, DEAD_LETTERS, NORMALIZER_GR
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.partitioning import partition_of
 from libs.kafka.publishing import open_publisher
+from libs.kafka.tailing import EndProbe, open_end_probe
 from libs.kafka.transactions import TransactionalClient
 from libs.postgres.errors import is_outage
 from libs.postgres.pool import open_pool
@@ -23,7 +24,7 @@ from libs.process.clock import Clock
 from libs.process.outages import wait_out
 from libs.sources.catalogue import PRIORITIES, SOURCES
 from libs.sources.source import Source
-from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_chunk_app, log_end, run_app
+from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_chunk_app, run_app
 from libs.streaming.checkpoints import Checkpoints, open_checkpoints, wait_until_ready
 from services.normalizer.outlets import Outlets
 from services.normalizer.runs import TRANSACTIONAL_ID, RunEnds, project_runs
@@ -72,6 +73,7 @@ class RunsPartition:
     """What this worker holds of etl.runs, which has one partition."""
 
     app: ChunkApp
+    probe: EndProbe
     topic: str
 
     def applied(self) -> int | None:
@@ -80,7 +82,7 @@ class RunsPartition:
 
     async def log_end(self) -> int:
         """See `services.normalizer.runs.Ownership`."""
-        return await log_end(self.app, self.topic, 0)
+        return (await self.probe.ends(self.topic))[0]
 
 
 async def run_normalizer(
@@ -122,8 +124,9 @@ async def _serve(
     app = create_chunk_app(connection, topics.group, chunk_records=limits.chunk_records, chunk_bytes=limits.chunk_bytes)
     add_agent(app, "normalize", list(inlets), partial(normalize, inlets=inlets, outlets=outlets))
     add_agent(app, "project-runs", [topics.runs], partial(project_runs, outlets=outlets, projected=projected))
-    async with _run_ends_client(connection, topics.group) as client:
-        ends = RunEnds(outlets, client, checkpoints, RunsPartition(app, topics.runs), topics.raw, topics.runs, projected)
+    async with _run_ends_client(connection, topics.group) as client, open_end_probe(connection) as probe:
+        ownership = RunsPartition(app, probe, topics.runs)
+        ends = RunEnds(outlets, client, checkpoints, ownership, topics.raw, topics.runs, projected)
         log.info("normalizer_started", topics=list(inlets), group=topics.group)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(run_app(app))

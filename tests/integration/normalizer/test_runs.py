@@ -3,6 +3,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
 from libs.contracts.run_events import (
     RUN_EVENT,
     RunEvent,
@@ -20,11 +22,15 @@ from libs.domain.runs import RunStatus, Trigger
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
-from libs.kafka.tailing import TopicRecord
+from libs.kafka.tailing import TopicRecord, open_end_probe, topic_record
+from libs.kafka.transactions import TransactionalClient
 from libs.postgres.pool import Pool
+from libs.streaming.checkpoints import open_checkpoints
+from services.normalizer.runs import IDLE_SECONDS
 from services.normalizer.wiring import Topics
 from tests.integration.normalizer.conftest import (
     NOW,
+    counting,
     event_record,
     normalizer_running,
     raw_tick,
@@ -63,6 +69,32 @@ async def publish_shard(
         last[place.partition] = max(place.offset, last.get(place.partition, -1))
     counts = ShardCounts(fetched=len(records) + 3, unchanged=2, published=len(records), dead_lettered=1)
     return ShardPublished(run_id=run_id, source="coingecko", at=NOW, shard=shard, counts=counts, last_offsets=last)
+
+
+async def all_written(connection: KafkaConnection, topic: str) -> list[TopicRecord]:
+    """Read what is in the log, committed or not."""
+    consumer = AIOKafkaConsumer(**connection.options(), isolation_level="read_uncommitted", auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        place = TopicPartition(topic, 0)
+        consumer.assign([place])
+        end = (await consumer.end_offsets([place]))[place]
+        found: list[TopicRecord] = []
+        while await consumer.position(place) < end:
+            for several in (await consumer.getmany(place, timeout_ms=100)).values():
+                found += [topic_record(one) for one in several]
+        return found
+    finally:
+        await consumer.stop()
+
+
+def caught_up(connection: KafkaConnection, topics: Topics) -> Callable[[], Awaitable[bool]]:
+    async def reached() -> bool:
+        async with open_end_probe(connection) as probe, open_checkpoints(connection, topics.group) as checkpoints:
+            end = (await probe.ends(topics.runs))[0]
+            return (await checkpoints.committed()).get((topics.runs, 0), 0) >= end
+
+    return reached
 
 
 def started(run_id: UUID, *shards: str) -> list[RunEvent]:
@@ -152,3 +184,39 @@ async def test_a_run_waits_for_its_ticks(
         await publish_shard(publisher, topics, run_id, "1", ["a"])
         await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has succeeded")
     assert await pool.fetchval("SELECT duplicate FROM etl_runs WHERE run_id = $1", run_id) == 1
+
+
+async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_next_worker(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id = uuid4()
+    event = await publish_shard(publisher, topics, run_id, "1", ["a"])
+    partition, offset = next(iter(event.last_offsets.items()))
+    later = event.model_copy(update={"last_offsets": {partition: offset + 1}})
+    await publisher.publish([event_record(topics.runs, one) for one in [*started(run_id, "1"), later]])
+
+    async def ends_written() -> int:
+        return len([end for end in ends(await all_written(connection, topics.runs)) if end.run_id == run_id])
+
+    async def has_ended() -> bool:
+        return await ends_written() > 0
+
+    hanging = TransactionalClient(connection, f"hanging-{run_id}")
+    await hanging.open()
+    async with hanging.transaction() as transaction:
+        async with normalizer_running(connection, database_url, topics):
+            await eventually(status_is(pool, run_id, RunStatus.PUBLISHED), "the run is published")
+            await eventually(caught_up(connection, topics), "the worker has applied the whole topic")
+            await transaction.send([event_record(topics.runs, started(uuid4(), "1")[0])])
+            await publish_shard(publisher, topics, run_id, "1", ["a"])
+            await eventually(has_ended, "the run has ended, above the open transaction")
+        async with normalizer_running(connection, database_url, topics):
+            await publish_shard(publisher, topics, uuid4(), "1", ["b"])
+            await eventually(counting(pool, "quotes", 2), "the next worker is at work")
+            began = time.monotonic()
+            while time.monotonic() - began < 2 * IDLE_SECONDS:
+                assert await ends_written() == 1
+    await hanging.close()
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the end is seen")
+    assert await ends_written() == 1
