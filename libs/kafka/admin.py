@@ -103,7 +103,10 @@ async def _connected(admin: AIOKafkaAdminClient, connection: KafkaConnection, de
             return
         except (errors.KafkaError, OSError, TimeoutError) as error:
             if time.monotonic() > deadline:
-                raise KafkaUnreachableError(f"no broker answers at {connection.bootstrap_servers}: {error!r}") from error
+                raise KafkaUnreachableError(
+                    f"no broker answers at {connection.bootstrap_servers}; does it run, and is that where it listens "
+                    "(KAFKA_BOOTSTRAP_SERVERS)?"
+                ) from error
             if not is_outage(error):
                 raise
         await asyncio.sleep(LOOK_SECONDS)

@@ -29,6 +29,10 @@ class PortTakenError(CommandError):
     """Somebody listens where we would."""
 
 
+class CannotListenError(UseError):
+    """The address to listen on is not ours, or the port is not for us."""
+
+
 class ServerDiedError(CommandError):
     """The embedded broker or database ended while it was needed."""
 

@@ -11,7 +11,7 @@ from libs.devstack.broker import Broker, Jars
 from libs.devstack.children import Child, Nursery
 from libs.devstack.database import Database
 from libs.devstack.errors import StateError
-from libs.devstack.ports import LOOPBACK, free_port
+from libs.devstack.ports import LOOPBACK, free_port, url_of
 from libs.devstack.state import FEW_BYTES, Addresses, Kind, StateFolder, check_room, write_addresses
 from services.cli.errors import ServerDiedError
 from services.cli.log_lines import LogTail, show
@@ -63,8 +63,7 @@ class Stack:
     @property
     def api_url(self) -> str:
         """Where the HTTP API is for somebody on this machine."""
-        host = LOOPBACK if self.settings.host in {"0.0.0.0", "::"} else self.settings.host
-        return f"http://{host}:{self.settings.port}"
+        return url_of(self.settings.host, self.settings.port)
 
     @property
     def is_sandbox(self) -> bool:

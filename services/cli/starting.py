@@ -19,6 +19,9 @@ from services.cli.screen import Step
 from services.cli.settings import ROOT
 from services.cli.stack import Stack
 
+NAMED_BROKER_SECONDS = 10.0
+"""How long a broker that the environment names may take to answer: it is up, or its name is wrong."""
+
 
 async def start_everything(stack: Stack) -> None:
     """Return when everything runs, each part started as soon as what it needs is there."""
@@ -39,10 +42,16 @@ async def _kafka(stack: Stack) -> None:
             stack.broker = broker
             stack.watch(broker.child)
             step.done_as(stack.bootstrap_servers)
-    from libs.kafka.admin import ensure_topics
+    from libs.kafka.admin import ensure_topics, wait_until_reachable
 
+    connection = KafkaConnection(stack.bootstrap_servers, "kasparro-up")
+    if not stack.broker:
+        with stack.screen.step("Kafka") as step:
+            step.tell(f"waiting for the broker at {stack.bootstrap_servers}")
+            await wait_until_reachable(connection, timeout_seconds=NAMED_BROKER_SECONDS)
+            step.done_as(stack.bootstrap_servers)
     with stack.screen.step("Topics") as step:
-        report = await ensure_topics(KafkaConnection(stack.bootstrap_servers, "kasparro-up"), TOPICS)
+        report = await ensure_topics(connection, TOPICS)
         step.done_as(f"{len(report.created)} created, {len(report.existing)} there")
     for difference in report.differences:
         stack.screen.warn(difference.explanation)

@@ -14,7 +14,7 @@ from libs.devstack.children import Nursery
 from libs.devstack.ports import LOOPBACK, free_port, is_free
 from libs.devstack.state import Kind, StateFolder, alone, check_room
 from libs.process.shutdown import run_until_stopped
-from services.cli.errors import MixedDataError, PortTakenError
+from services.cli.errors import CannotListenError, MixedDataError, PortTakenError
 from services.cli.parts import POSTGRES, QUERY, Parts, listed
 from services.cli.providers import PROVIDERS, Provider, reachable
 from services.cli.screen import Screen
@@ -80,10 +80,18 @@ def _check_ports(wish: Wish) -> None:
     own = (("KASPARRO_KAFKA_PORT", settings.kasparro_kafka_port), ("KASPARRO_POSTGRES_PORT", settings.kasparro_postgres_port))
     wanted += [(variable, port, LOOPBACK) for variable, port in own if port]
     for variable, port, host in wanted:
-        if not is_free(port, host):
+        if not _can_have(port, host, variable):
             raise PortTakenError(
                 f"Port {port} is in use by another program. Stop that one, or take another port: make run {variable}={port + 1}"
             )
+
+
+def _can_have(port: int, host: str, variable: str) -> bool:
+    try:
+        return is_free(port, host)
+    except OSError as error:
+        wrong = "HOST or PORT" if variable == "PORT" else variable
+        raise CannotListenError(f"Nothing can listen on port {port} of {host}: {error.strerror}. Correct {wrong}") from error
 
 
 async def _who_needs_the_sandbox(wish: Wish, screen: Screen) -> tuple[Provider, ...]:

@@ -93,6 +93,22 @@ def test_a_port_in_use_is_named_before_anything_starts(start_up: StartUp) -> Non
     assert not (up.state / "sandbox").exists()
 
 
+def test_an_address_that_is_not_ours_is_not_called_a_port_in_use(start_up: StartUp) -> None:
+    up = start_up(HOST="192.0.2.1")
+    assert up.wait_for_end() == 2
+    assert f"port {up.port} of 192.0.2.1" in up.said
+    assert "in use" not in up.said
+
+
+def test_named_servers_that_are_away_are_told_in_a_line(start_up: StartUp) -> None:
+    away = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/db"}
+    up = start_up(SANDBOX="never", **away)
+    assert up.wait_for_end(30) == 3
+    assert "error: Postgres at 127.0.0.1:1 cannot be used" in up.said
+    assert "Traceback" not in up.said
+    assert "hunter2" not in up.said
+
+
 def test_a_broker_that_dies_ends_everything_and_says_so(start_up: StartUp) -> None:
     up = start_up("--no-producers")
     up.wait_for_banner()
