@@ -1,6 +1,8 @@
 """What an error of the Kafka client means: an outage is waited out, everything else is a bug or a refusal."""
 
 import asyncio
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +42,8 @@ REFUSED: tuple[type[BaseException], ...] = (
     errors.InvalidTimestampError,
 )
 
+_ADDRESS = re.compile(r"\('([^']+)', (\d+), <AddressFamily[^>]*>\)")
+
 _OUTAGES_NOT_MARKED: tuple[type[BaseException], ...] = (errors.KafkaTimeoutError, errors.KafkaUnavailableError)
 """aiokafka calls these final, although they say no more than that nobody answered."""
 
@@ -67,7 +71,23 @@ def telling_outages() -> Iterator[None]:
         raise FencedProducerError(str(error)) from error
     except Exception as error:
         if is_wedged(error):
-            raise WedgedProducerError(repr(error)) from error
+            raise WedgedProducerError(_words(error)) from error
         if is_outage(error):
-            raise KafkaUnreachableError(repr(error)) from error
+            raise KafkaUnreachableError(_words(error)) from error
         raise
+
+
+def _words(error: Exception) -> str:
+    """What a person is told: the client puts its objects into some messages and nothing into others."""
+    if isinstance(error, (TimeoutError, errors.KafkaTimeoutError, errors.RequestTimedOutError)):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror or "connection failed" if error.errno < 0 else os.strerror(error.errno)
+    said = ", ".join(str(each) for each in error.args)
+    if tried := _ADDRESS.findall(said):
+        return (
+            f"no broker answers at {', '.join(f'[{host}]:{port}' if ':' in host else f'{host}:{port}' for host, port in tried)}"
+        )
+    if isinstance(error, errors.KafkaConnectionError) and said:
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

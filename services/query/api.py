@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from services.query.endpoints import Endpoint, NoParameters
+from services.query.endpoints import AnyParameters, Endpoint, NoParameters
 from services.query.handlers import assets, etl, health, raw_ticks, stats
 from services.query.problems import (
     AssetNotFoundError,
@@ -200,8 +200,8 @@ STATE: tuple[Endpoint[Any], ...] = (
         name="health",
         group="state",
         summary="That the API serves, and the state of what it needs",
-        description="200 while the process serves, whatever is away.",
-        parameters=NoParameters,
+        description="200 while the process serves, whatever is away. The rest is as last seen, a few seconds ago.",
+        parameters=AnyParameters,
         handle=health.health,
         answers={OK: HealthView},
     ),
@@ -211,7 +211,7 @@ STATE: tuple[Endpoint[Any], ...] = (
         name="ready",
         group="state",
         summary="Whether Postgres is reachable and migrated",
-        parameters=NoParameters,
+        parameters=AnyParameters,
         handle=health.ready,
         answers={OK: ReadyView},
         problems=_POSTGRES,

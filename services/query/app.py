@@ -19,7 +19,7 @@ from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
 from services.query.documentation import documentation_routes
 from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
-from services.query.handlers.health import ping_postgres
+from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
 from services.query.keys import (
     CLOCK,
@@ -97,7 +97,7 @@ def _opening(openers: Openers, taken_within_seconds: float) -> Callable[[web.App
         ):
             app[POOL], app[PUBLISHER], app[LAG] = pool, publisher, lag
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
-            app[POSTGRES] = Dependency("postgres", lambda: ping_postgres(pool), app[CLOCK])
+            app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(pool, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
             endless = (app[RUNS].follow(), app[CURSORS].follow(), app[POSTGRES].watch(), app[KAFKA].watch())
             following = tuple([asyncio.create_task(work) for work in endless])

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
+from libs.kafka.errors import KafkaUnreachableError
+from libs.postgres.reading.acquiring import PostgresAwayError
 from libs.process.clock import Clock
 
 log = structlog.get_logger(__name__)
 
 PING_SECONDS = 1.5
-LOOK_AGAIN_SECONDS = 1.0
-WATCH_SECONDS = 5.0
-"""How often each is looked at when nobody asks, so that `since` is true to a few seconds."""
+WATCH_SECONDS = 2.0
+"""How long after a look the next one begins: what is told is a few seconds old at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +30,49 @@ class Seen:
 
 @dataclass(slots=True)
 class Dependency:
-    """Something that answers a ping, looked at no more than once a second and never for longer than PING_SECONDS."""
+    """Something that answers a ping. One task watches it, and whoever asks is told what that saw, without a wait.
+
+    `ping` returns what is wrong although it answers, or None; whatever it raises means that it does not.
+    """
 
     name: str
-    ping: Callable[[], Awaitable[object]]
+    ping: Callable[[], Awaitable[str | None]]
     clock: Clock
     _seen: Seen | None = None
-    _looked_at: float = 0.0
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def look(self) -> Seen:
-        """Return whether it answers. Whatever a ping raises means that it does not."""
-        async with self._looking:
-            if self._seen is None or self.clock.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS:
-                self._seen = self._noted(await self._error())
-                self._looked_at = self.clock.monotonic()
-            return self._seen
+    async def seen(self) -> Seen:
+        """Return what the last look found; only the first one is waited for, and not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PING_SECONDS):
+                await self._looked.wait()
+        return self._seen or Seen(up=False, since=self.clock.utc(), error="not looked at yet")
 
     async def watch(self) -> None:
         """Look for ever, so that the log says when an outage began and ended."""
         while True:
-            await self.look()
+            up, error = await self._look()
+            self._seen = self._noted(up=up, error=error)
+            self._looked.set()
             await self.clock.sleep(WATCH_SECONDS)
 
-    async def _error(self) -> str | None:
+    async def _look(self) -> tuple[bool, str | None]:
         try:
             async with asyncio.timeout(PING_SECONDS):
-                await self.ping()
+                return True, await self.ping()
         except TimeoutError:
-            return f"no answer within {PING_SECONDS:g} s"
-        except Exception as error:  # noqa: BLE001 health reports what is wrong, it does not judge it
-            return str(error) or type(error).__name__
-        return None
+            return False, f"no answer within {PING_SECONDS:g} s"
+        except (KafkaUnreachableError, PostgresAwayError) as error:
+            return False, str(error)
+        except Exception as error:
+            if self._seen is None or self._seen.up:
+                log.warning("dependency_ping_failed", dependency=self.name, exc_info=True)
+            return False, f"it cannot be asked ({type(error).__name__}); the log says more"
 
-    def _noted(self, error: str | None) -> Seen:
+    def _noted(self, *, up: bool, error: str | None) -> Seen:
         before = self._seen
-        if before is not None and before.up == (error is None):
-            return Seen(before.up, before.since, error)
-        if before is not None or error is not None:
-            log.warning("dependency_changed", dependency=self.name, up=error is None, error=error)
-        return Seen(error is None, self.clock.utc(), error)
+        if before is not None and before.up == up:
+            return Seen(up, before.since, error)
+        if before is not None or not up:
+            log.warning("dependency_changed", dependency=self.name, up=up, error=error)
+        return Seen(up, self.clock.utc(), error)

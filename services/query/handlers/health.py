@@ -1,39 +1,39 @@
 """GET /health and /ready."""
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from libs.postgres.pool import Pool
-from libs.postgres.reading.acquiring import PostgresAwayError, reading
+from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.runs import load_last_successes
 from libs.postgres.schema import missing_migrations
 from services.query.dependencies import PING_SECONDS, Seen
-from services.query.endpoints import NoParameters
-from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POOL, POSTGRES, SERVING
+from services.query.endpoints import AnyParameters
+from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POOL, POSTGRES, SERVING, LastSuccesses
 from services.query.problems import NotMigratedError
 from services.query.rendering import Answer
 
 READY_SECONDS = 2.0
 
 
-async def ping_postgres(pool: Pool) -> None:
-    """Return when Postgres has answered."""
+async def look_at_postgres(pool: Pool, last_successes: LastSuccesses) -> str | None:
+    """Bring what is known of last successes up to date; return what keeps Postgres from being of use although it answers."""
     async with reading(pool, acquire_seconds=PING_SECONDS) as connection:
-        await connection.execute("SELECT 1")
+        if missing := await missing_migrations(connection):
+            return f"{len(missing)} migrations are missing; run `kasparro migrate`"
+        last_successes.by_source.update(await load_last_successes(connection))
+    return None
 
 
-async def health(request: web.Request, _asked: NoParameters) -> Answer:
-    """Return that we serve, and what we see of everything else."""
+async def health(request: web.Request, _asked: AnyParameters) -> Answer:
+    """Return that we serve, and what was last seen of everything else: nothing is asked now, so nothing can be slow."""
     app = request.app
-    postgres, kafka = await asyncio.gather(app[POSTGRES].look(), app[KAFKA].look())
-    if postgres.up:
-        app[LAST_SUCCESSES].by_source.update(await _last_successes(app[POOL]))
+    postgres, kafka = await asyncio.gather(app[POSTGRES].seen(), app[KAFKA].seen())
     serving = app[SERVING]
     body = {
-        "status": "ok" if postgres.up and kafka.up else "degraded",
+        "status": "ok" if _is_well(postgres) and _is_well(kafka) else "degraded",
         "version": serving.version,
         "uptime_seconds": round(app[CLOCK].monotonic() - serving.started, 3),
         "sandbox": serving.sandbox,
@@ -43,7 +43,7 @@ async def health(request: web.Request, _asked: NoParameters) -> Answer:
     return Answer(body)
 
 
-async def ready(request: web.Request, _asked: NoParameters) -> Answer:
+async def ready(request: web.Request, _asked: AnyParameters) -> Answer:
     """Return once every answer can be given."""
     async with reading(request.app[POOL], acquire_seconds=READY_SECONDS) as connection:
         missing = await missing_migrations(connection)
@@ -52,13 +52,8 @@ async def ready(request: web.Request, _asked: NoParameters) -> Answer:
     return Answer({"status": "ready"})
 
 
-async def _last_successes(pool: Pool) -> dict[str, datetime | None]:
-    """Nothing new when Postgres leaves between the ping and this, or is not migrated: health answers all the same."""
-    try:
-        async with asyncio.timeout(PING_SECONDS), reading(pool, acquire_seconds=PING_SECONDS) as connection:
-            return await load_last_successes(connection)
-    except (PostgresAwayError, TimeoutError):
-        return {}
+def _is_well(seen: Seen) -> bool:
+    return seen.up and seen.error is None
 
 
 def _seen(seen: Seen) -> dict[str, Any]:

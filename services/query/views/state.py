@@ -14,7 +14,7 @@ class DependencyView(View):
 
     status: Literal["up", "down"]
     since: AwareDatetime = Field(description="When it was first seen in this status")
-    error: str | None
+    error: str | None = Field(description="Why it is down, or what is wrong although it answers")
 
 
 class DependenciesView(View):
@@ -27,7 +27,7 @@ class DependenciesView(View):
 class HealthView(View):
     """That the API serves, and what it sees."""
 
-    status: Literal["ok", "degraded"] = Field(description="`degraded` while a dependency is down")
+    status: Literal["ok", "degraded"] = Field(description="`degraded` while a dependency is down or Postgres is not migrated")
     version: str
     uptime_seconds: float
     sandbox: bool = Field(description="Whether the data are made up")

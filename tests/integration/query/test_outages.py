@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.integration.query.answers import Api, until
-from tests.integration.query.conftest import Serve
+from tests.integration.query.conftest import NOBODY_LISTENS, Serve
 from tests.integration.query.rows import AssetRow, insert_assets, insert_run
 
 READS_POSTGRES = ("/data", "/data/count", "/data/btc", "/data/raw/csv", "/data/raw/csv/1", "/stats", "/stats/sources")
@@ -23,11 +23,30 @@ async def test_health_is_200_and_degraded_while_everything_is_away(serve: Serve)
 
 
 async def test_health_is_ok_with_everything_there(whole_api: Api, database: Any) -> None:
-    await insert_run(database, "coingecko", "succeeded")
     body = (await whole_api.get("/health")).body
     assert (body["status"], body["dependencies"]["kafka"]["error"]) == ("ok", None)
-    assert body["last_success"]["coingecko"] is not None
-    assert body["last_success"]["csv"] is None
+    await insert_run(database, "coingecko", "succeeded")
+
+    async def is_told() -> bool:
+        told = (await whole_api.get("/health")).body["last_success"]
+        assert told["csv"] is None
+        return told["coingecko"] is not None
+
+    await until(is_told)
+
+
+async def test_what_is_away_is_told_in_words(serve: Serve) -> None:
+    async with serve() as api:
+        seen = (await api.get("/health")).body["dependencies"]
+        posted = (await api.post("/etl/run-background/csv")).body["detail"]
+    assert seen["postgres"]["error"] == "connection failed: Connection refused"
+    assert seen["kafka"]["error"] == f"no broker answers at {NOBODY_LISTENS}"
+    assert posted == f"Kafka does not answer: no broker answers at {NOBODY_LISTENS}"
+
+
+async def test_health_is_200_whatever_a_probe_adds(api: Api) -> None:
+    for path in ("/health?x=1", "/health?x=1&x=2", "/ready?x=1"):
+        assert (await api.get(path)).status == 200, path
 
 
 async def test_without_postgres_every_reader_is_503_with_when_to_retry(serve: Serve) -> None:
@@ -45,7 +64,10 @@ async def test_an_unmigrated_database_is_503_and_not_ready(serve: Serve, empty_d
         assert "0001.create-raw-coingecko" in ready.body["missing"]
         for path in READS_POSTGRES:
             assert (await api.get(path)).code == "not_migrated", path
-        assert (await api.get("/health")).status == 200
+        health = await api.get("/health")
+    seen = health.body["dependencies"]["postgres"]
+    assert (health.status, health.body["status"], seen["status"]) == (200, "degraded", "up")
+    assert "kasparro migrate" in seen["error"]
 
 
 async def test_a_migrated_database_is_ready(api: Api) -> None:
