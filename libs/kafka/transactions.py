@@ -4,6 +4,7 @@ Opening the id fences whoever had it before, ends the transaction they left open
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,16 +14,23 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.errors import REFUSED, RecordsRefusedError, WedgedProducerError, telling_outages
+from libs.kafka.errors import REFUSED, FencedProducerError, RecordsRefusedError, WedgedProducerError, telling_outages
 from libs.kafka.records import Position, Record, send_records
 
 log = structlog.get_logger(__name__)
 
-TRANSACTION_TIMEOUT_MS = 12_000
-"""How long the transaction of a process that died holds back the readers of its topics."""
+TRANSACTION_TIMEOUT_MS = 60_000
+"""Longest that a transaction may take: several times what the largest answer needs. The transaction of a process that died
+holds back the readers of its topics for as long, unless somebody opens its id before: its successor does."""
 STEP_SECONDS = 20.0
-"""Longest that one step waits for the broker; longer than TRANSACTION_TIMEOUT_MS, which opening may have to sit out."""
+"""Longest that one step waits for the broker."""
+MOST_AT_ONCE = 5_000
+"""Records that are packed in one go: packing is all computation, and the heartbeats wait for it."""
 ABORT_SECONDS = 2.0
+
+
+class TransactionExpiredError(FencedProducerError):
+    """The transaction was open for longer than the broker allows. The id may still be ours."""
 
 
 @dataclass(slots=True)
@@ -36,8 +44,12 @@ class Transaction:
 
         Raises RecordsRefusedError when the broker will take one of them at no time.
         """
-        if not records:
-            return []
+        positions: list[Position] = []
+        for start in range(0, len(records), MOST_AT_ONCE):
+            positions += await self._send_some(records[start : start + MOST_AT_ONCE])
+        return positions
+
+    async def _send_some(self, records: Sequence[Record]) -> list[Position]:
         try:
             with telling_outages():
                 async with asyncio.timeout(STEP_SECONDS):
@@ -92,9 +104,10 @@ class TransactionalClient:
         """Commit at the end of the block; abort when it raises.
 
         After an outage, a fencing or a cancelled commit the client is closed and the outcome may be unknown: whoever opens
-        the id next settles it, and the group's committed offset then tells what it was.
+        the id next settles it, and the group's committed offset then tells what it was. Raises TransactionExpiredError when
+        the block took too long.
         """
-        producer = self._producer
+        producer, begun = self._producer, time.monotonic()
         if producer is None:
             raise WedgedProducerError(f"{self.transactional_id} is not open")
         committing = False
@@ -111,6 +124,10 @@ class TransactionalClient:
             spent = committing or isinstance(error, RecordsRefusedError)
             if committing or not await _aborted(producer) or spent:
                 await self.close()
+            seconds = time.monotonic() - begun
+            if isinstance(error, WedgedProducerError) and 1000 * seconds > TRANSACTION_TIMEOUT_MS:
+                allowed = TRANSACTION_TIMEOUT_MS // 1000
+                raise TransactionExpiredError(f"the transaction took {seconds:.0f} s, the broker allows {allowed} s") from error
             raise
 
     async def close(self) -> None:

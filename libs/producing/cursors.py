@@ -22,8 +22,8 @@ from libs.producing.published import Published, ShardMemory
 
 log = structlog.get_logger(__name__)
 
-CATCH_UP_SECONDS = 30.0
-"""Longer than the open transaction of a replica that died can hold us back."""
+CATCH_UP_SECONDS = 80.0
+"""Longer than the open transaction of a replica that died can hold us back: its timeout, and that the broker looks each 10 s."""
 
 
 class CursorView:

@@ -16,6 +16,7 @@ from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
 from libs.kafka.records import Position, Record
 from libs.kafka.tailing import TopicRecord
+from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
 from libs.producing.cursors import CursorView, forgotten
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
@@ -64,7 +65,7 @@ class Poller:
             return
         planned = list(dict.fromkeys(shards))
 
-        def compose() -> Writing:
+        async def compose() -> Writing:
             gone = [shard for shard in self.view.shards if shard not in planned]
             tombstones = [forgotten(self.topics.cursors.name, command.source, shard) for shard in gone]
             commands = [
@@ -74,7 +75,7 @@ class Poller:
 
         try:
             await self.writer.write(compose, command=record)
-        except RecordsRefusedError as error:
+        except (RecordsRefusedError, TransactionExpiredError) as error:
             log_run.warning("run_not_planned", error=str(error), shards=len(planned))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
         else:
@@ -93,14 +94,14 @@ class Poller:
         read = await asyncio.to_thread(read_answer, self.fetcher.source, self.topics, command.run_id, command.shard, answer)
         composed: list[News] = []
 
-        def compose() -> Writing:
+        async def compose() -> Writing:
             known = self.view.published(command.shard)
-            composed.append(read.news(known))
-            return self._publication(command, read.cursor(known), composed[-1])
+            composed.append(await asyncio.to_thread(read.news, known))
+            return self._publication(command, await asyncio.to_thread(read.cursor, known), composed[-1])
 
         try:
             written = await self.writer.write(compose, command=record)
-        except RecordsRefusedError as error:
+        except (RecordsRefusedError, TransactionExpiredError) as error:
             log_shard.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
@@ -137,10 +138,16 @@ class Poller:
         headers = dead_letter_headers(rejection, origin, stage=STAGE, source=source, run_id=None, original=record.headers)
         dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
         log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
-        await self.writer.write(lambda: Writing(records=[dead_letter]), command=record)
+        await self._write(record, dead_letter)
 
     async def _tell(self, record: TopicRecord, *events: RunEvent) -> None:
-        await self.writer.write(lambda: Writing(records=[self._event(event) for event in events]), command=record)
+        await self._write(record, *map(self._event, events))
+
+    async def _write(self, command: TopicRecord, *records: Record) -> None:
+        async def compose() -> Writing:
+            return Writing(records=records)
+
+        await self.writer.write(compose, command=command)
 
     def _event(self, event: RunEvent) -> Record:
         return event_record(self.topics.run_events.name, event)

@@ -119,7 +119,7 @@ class QuotaPermit:
         """Write down the provider's Retry-After; see Permit."""
         quota = self.quota
 
-        def compose() -> Writing:
+        async def compose() -> Writing:
             usage = quota.view.usages.get(quota.command_partition)
             return Writing(claim=held(usage, quota.source, quota.command_partition, time, quota.clock.utc()))
 
@@ -128,7 +128,7 @@ class QuotaPermit:
     async def _try_to_count(self) -> timedelta:
         quota, wait = self.quota, timedelta(0)
 
-        def compose() -> Writing | None:
+        async def compose() -> Writing | None:
             nonlocal wait
             now = quota.clock.utc()
             wait = wait_before_request(quota.view.usages.values(), quota.budget, now)

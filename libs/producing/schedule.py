@@ -65,7 +65,7 @@ class Schedule:
                 log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value)
             await self.clock.sleep(self.wait.total_seconds())
 
-    def _request_if_due(self) -> Writing | None:
+    async def _request_if_due(self) -> Writing | None:
         now, mark = self.clock.utc(), self.view.scheduled
         if mark is not None:
             pause = min(self.interval, START_UP_PAUSE) if self.start_up.run_is_due else self.interval

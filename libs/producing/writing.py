@@ -8,7 +8,7 @@ in between what it had read and its own, that one is waited for and the decision
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,7 +18,7 @@ from libs.kafka.errors import FencedProducerError, KafkaUnreachableError, Wedged
 from libs.kafka.groups import HEARTBEAT_MS, OwnedPartition
 from libs.kafka.records import Position, Record
 from libs.kafka.tailing import TopicRecord
-from libs.kafka.transactions import Transaction, TransactionalClient
+from libs.kafka.transactions import Transaction, TransactionalClient, TransactionExpiredError
 from libs.process.clock import Clock
 from libs.producing.cursors import CursorView, cursor_record
 
@@ -28,6 +28,8 @@ FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
 FENCED_SECONDS = HEARTBEAT_MS / 1000 + 1
 """After a heartbeat we know whether the partition is still ours; taking the id back sooner would fence its new owner."""
+MOST_EXPIRIES = 3
+"""Transactions for one command that may take too long before we stop trying: what is too much for the broker stays so."""
 
 
 def _nothing(_: Sequence[Position]) -> Sequence[Record]:
@@ -41,6 +43,10 @@ class Writing:
     claim: Cursor | None = None
     records: Sequence[Record] = ()
     then: Callable[[Sequence[Position]], Sequence[Record]] = field(default=_nothing)
+
+
+Compose = Callable[[], Awaitable[Writing | None]]
+"""Decides what to write from the view as it is when it is called."""
 
 
 class _OvertakenError(Exception):
@@ -62,13 +68,14 @@ class PartitionWriter:
         self._next_command = 0
         self._away = False
 
-    async def write(self, compose: Callable[[], Writing | None], *, command: TopicRecord | None = None) -> bool:
+    async def write(self, compose: Compose, *, command: TopicRecord | None = None) -> bool:
         """Commit what `compose` decides on, together with the command's offset; wait outages out.
 
         `compose` is called with the view caught up, and again after each failure; None writes nothing. Returns False when
-        it wrote nothing, or when another owner has done the command already.
+        it wrote nothing, or when another owner has done the command already. Raises RecordsRefusedError, and for a command
+        TransactionExpiredError after MOST_EXPIRIES tries: the command is not done then.
         """
-        retry_seconds = FIRST_RETRY_SECONDS
+        retry_seconds, expiries = FIRST_RETRY_SECONDS, 0
         while True:
             try:
                 async with self._one_at_a_time:
@@ -77,6 +84,11 @@ class PartitionWriter:
                 continue
             except (KafkaUnreachableError, WedgedProducerError) as error:
                 self._tell_away(error)
+                if command is not None and isinstance(error, TransactionExpiredError):
+                    expiries += 1
+                    log.warning("transaction_expired", partition=command.partition, offset=command.offset, attempt=expiries)
+                    if expiries == MOST_EXPIRIES:
+                        raise
                 fenced = isinstance(error, FencedProducerError)
                 await self._clock.sleep(FENCED_SECONDS if fenced else retry_seconds * random.uniform(0.5, 1))  # noqa: S311 jitter
                 retry_seconds = min(2 * retry_seconds, LONGEST_RETRY_SECONDS)
@@ -88,7 +100,7 @@ class PartitionWriter:
         """Close the client; a transaction that is open is aborted."""
         await self._client.close()
 
-    async def _attempt(self, compose: Callable[[], Writing | None], command: TopicRecord | None) -> bool:
+    async def _attempt(self, compose: Compose, command: TopicRecord | None) -> bool:
         if not self._client.is_open:
             await self._client.open()
             self._next_command = await self._owned.committed_offset()
@@ -97,7 +109,7 @@ class PartitionWriter:
             return False
         await self._view.catch_up()
         decided_at, decided_on = self._view.position, self._view.changes
-        writing = compose()
+        writing = await compose()
         if writing is None:
             return False
         async with self._client.transaction() as transaction:
