@@ -24,6 +24,8 @@ LONGEST_NAME = 512
 """Characters. The longest name in the recorded answers has 54."""
 LARGEST_ROW = 512 * 1024
 """Bytes; a topic takes messages of 1 MiB. The recorded rows have about 1.2 KB."""
+DEEPEST_ROW = 200
+"""Lists and objects within each other. Python's own limit differs from version to version; the recorded rows have three."""
 LARGEST_EXPONENT = 300
 """Of a number's first digit, up or down; NUMERIC takes more, a sane market does not."""
 MOST_DIGITS = 1_000
@@ -50,6 +52,8 @@ Numbers = tuple[
 ]
 """price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
 _MAY_BE_NEGATIVE = (False, False, False, True, True, True, False, False, False)
+
+NESTED_TOO_DEEPLY = f"the row is nested too deeply (at most {DEEPEST_ROW} lists and objects within each other)"
 
 Row = TypeVar("Row")
 _anything = msgspec.json.Decoder()
@@ -147,6 +151,8 @@ def _damage(payload: bytes) -> Rejection | None:
         return _unreadable(payload, error)
     if not isinstance(row, dict):
         return Rejection(Reason.WRONG_SHAPE, "the row is not a JSON object")
+    if payload.count(b"[") + payload.count(b"{") > DEEPEST_ROW and _is_too_deep(row):
+        return Rejection(Reason.WRONG_SHAPE, NESTED_TOO_DEEPLY)
     if b"\\" in payload and _holds_nul(row):
         return Rejection(Reason.NUL_CHARACTER, "the row holds a NUL, which Postgres cannot store")
     return None
@@ -155,12 +161,21 @@ def _damage(payload: bytes) -> Rejection | None:
 def _unreadable(payload: bytes, error: ValueError | RecursionError) -> Rejection:
     """Name what the JSON reader stumbled over (msgspec's errors and UnicodeDecodeError are ValueErrors)."""
     if isinstance(error, RecursionError):
-        return Rejection(Reason.WRONG_SHAPE, "the row is nested too deeply")
+        return Rejection(Reason.WRONG_SHAPE, NESTED_TOO_DEEPLY)
     if isinstance(error, msgspec.ValidationError):
         return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"a number in the row is beyond reason: {error}")
     if b"\\ud" in payload.lower():
         return Rejection(Reason.WRONG_SHAPE, f"the row holds half a character (a lone surrogate): {error}")
     return Rejection(Reason.UNDECODABLE, f"the row is not JSON: {error}")
+
+
+def _is_too_deep(row: Any) -> bool:
+    """Go down level by level: recursion would end where Python says, and not where we do."""
+    level = [row]
+    for _ in range(DEEPEST_ROW):
+        lists = [each if isinstance(each, list) else each.values() for each in level if isinstance(each, (list, dict))]
+        level = [inner for each in lists for inner in each]
+    return any(isinstance(each, (list, dict)) for each in level)
 
 
 def _holds_nul(value: Any) -> bool:

@@ -235,6 +235,9 @@ def test_an_escaped_backslash_before_u0000_is_no_nul(source: Source) -> None:
         (b"[]", Reason.WRONG_SHAPE),
         (b"3", Reason.WRONG_SHAPE),
         (b'{"unread":' + b"[" * 5000 + b"]" * 5000 + b"}", Reason.WRONG_SHAPE),
+        (b'{"unread":' + b"[" * 200 + b"]" * 200 + b"}", Reason.WRONG_SHAPE),
+        (b'{"unread":' + b"[" * 199 + b"]" * 199 + b"}", Reason.MISSING_SOURCE_ID),
+        (b'{"escaped": "\\n", "unread":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}", Reason.WRONG_SHAPE),
         (b'{"unread":"' + b"x" * 600_000 + b'"}', Reason.WRONG_SHAPE),
     ],
 )
