@@ -45,8 +45,7 @@ migration: .venv/installed ## A new, empty migration with its rollback: make mig
 
 .PHONY: health
 health: .venv/installed ## What the running API says of itself
-	@$(PY) -c 'import sys, urllib.request as http; print(http.urlopen(sys.argv[1]).read().decode())' \
-	    "http://127.0.0.1:$${PORT:-8000}/health"
+	@$(PY) -m services.cli health
 
 .PHONY: lock
 lock: .venv/installed ## Resolve the dependency groups into locks/*.txt (UPGRADE=--upgrade: newer versions too)

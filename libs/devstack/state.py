@@ -72,15 +72,16 @@ class StateFolder:
 
 
 @contextmanager
-def alone(root: Path, *, waiting: Callable[[str], None]) -> Iterator[int]:
+def alone(root: Path, *, waiting: Callable[[str], None], otherwise: str = "or start this one in another clone") -> Iterator[int]:
     """Hold `root` for this process and yield the lock's descriptor: whoever inherits it keeps the lock.
 
-    Children of a stack that was killed are waited for; a stack that lives is an error that says where it is.
+    Children of a stack that was killed are waited for; a stack that lives is an error that says where it is, how to stop it,
+    and what else to do (`otherwise`).
     """
     root.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(descriptor, root, waiting)
+        _lock(descriptor, root, waiting, otherwise)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield descriptor
@@ -89,7 +90,7 @@ def alone(root: Path, *, waiting: Callable[[str], None]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, root: Path, waiting: Callable[[str], None]) -> None:
+def _lock(descriptor: int, root: Path, waiting: Callable[[str], None], otherwise: str) -> None:
     deadline = time.monotonic() + LEFT_OVER_SECONDS
     told = False
     while True:
@@ -102,7 +103,7 @@ def _lock(descriptor: int, root: Path, waiting: Callable[[str], None]) -> None:
             where = f" and answers at {known.api_url}" if known and known.api_url else ""
             raise StateError(
                 f"Kasparro already runs here (process {holder or 'unknown'}){where}. "
-                f"Stop it with Ctrl-C or `kill {holder}`, or start this one in another clone."
+                f"Stop it with Ctrl-C or `kill {holder}`, {otherwise}."
             )
         if not told:
             waiting("An earlier run was killed; waiting until what it started has ended")
@@ -140,7 +141,7 @@ def clean(root: Path) -> None:
     """Delete everything in `root`; refused while a stack runs there."""
     if not root.exists():
         return
-    with alone(root, waiting=lambda _message: None):
+    with alone(root, waiting=lambda _message: None, otherwise="then empty its state"):
         for path in root.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -15,7 +15,7 @@ from libs.devstack.state import clean
 from libs.kafka.connection import KafkaConnection
 from libs.process.settings import read_settings
 from libs.telemetry.logging import configure_logging
-from services.cli import lag, migrations, runs
+from services.cli import health, lag, migrations, runs
 from services.cli.addresses import kafka_of
 from services.cli.failing import explained
 from services.cli.parts import choose, listed
@@ -27,9 +27,16 @@ app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, 
 app.add_typer(migrations.app, name="migrate")
 app.command("run")(runs.run)
 app.command("lag")(lag.lag)
+app.command("health")(health.health)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+
+
+@app.callback()
+def from_the_clone() -> None:
+    """Every command reads the .env, and what it names, beside the code, wherever it is called from; so do the services."""
+    os.chdir(ROOT)
 
 
 @app.command()
@@ -60,7 +67,6 @@ def up(
     Examples: `kasparro up`; `kasparro up --no-producers --port 8001`; `kasparro up --only servers --kafka-port 9092`;
     `SANDBOX=always kasparro up`.
     """
-    os.chdir(ROOT)  # the services read .env and data/ from here, so this does too
     screen = Screen()
     settings = read_settings(UpSettings)
     given = {"sandbox": sandbox, "port": port, "kasparro_kafka_port": kafka_port, "kasparro_postgres_port": postgres_port}

@@ -71,6 +71,8 @@ def rendered(line: bytes, *, everything: bool) -> str | None:
 
 
 def _is_routine(record: Mapping[str, Any]) -> bool:
+    if record.get("up") is True:
+        return True  # that something came up is news to a log alone
     return record.get("level") in QUIET_LEVELS or str(record.get("logger", "")).startswith(QUIET_LIBRARIES)
 
 

@@ -43,6 +43,7 @@ def test_from_an_empty_folder_to_all_sources_and_on_again_after_a_stop(start_up:
     total = up.get("/data?limit=1")["total"]
     assert command(up, "topics").stdout.count("exists") == 10
     assert "missing" not in command(up, "migrate", "--status").stdout
+    assert '"status": "ok"' in command(up, "health").stdout
     ran = command(up, "run", "csv")
     assert (ran.returncode, "csv: succeeded" in ran.stdout) == (0, True), ran
     lag = command(up, "lag", "--fail-above", "0")
@@ -79,7 +80,8 @@ def test_a_second_one_in_the_same_folder_says_where_the_first_is(start_up: Start
     assert second.wait_for_end() == 1
     assert f"process {up.process.pid}" in second.said
     assert f"http://127.0.0.1:{up.port}" in second.said
-    assert command(up, "clean-state").returncode == 1
+    refused = command(up, "clean-state")
+    assert (refused.returncode, "then empty its state" in refused.stderr) == (1, True), refused
     assert up.get("/health")["status"]
 
 

@@ -1,9 +1,12 @@
 """What the commands say of wrong use, before anything starts."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
+from services.cli.settings import ROOT
 
 
 @pytest.mark.parametrize("option", ["--port", "--kafka-port", "--postgres-port"])
@@ -28,3 +31,18 @@ def test_an_api_that_is_away_is_told_without_our_internals(monkeypatch: pytest.M
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert "does not answer at http://127.0.0.1:1/etl/run/csv" in ended.stderr
     assert "ConnectionKey" not in ended.stderr
+
+
+def test_health_is_asked_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KASPARRO_API_URL", "http://127.0.0.1:1/")
+    ended = CliRunner().invoke(app, ["health"])
+    assert ended.exit_code == 3
+    assert "http://127.0.0.1:1/health" in ended.stderr
+
+
+def test_settings_come_from_the_clone_and_not_from_where_it_is_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("KASPARRO_API_URL=http://elsewhere\n")
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, ["run", "csv", "--dry-run"])
+    assert "elsewhere" not in ended.output
+    assert Path.cwd() == ROOT

@@ -48,6 +48,11 @@ def test_a_table_is_aligned_and_has_no_trailing_blanks(screen: Screen, paper: io
         (b'{"event": "chunk_stored", "level": "info"}', None),
         (b'{"event": "Group Coordinator Request failed", "level": "error", "logger": "aiokafka.client"}', None),
         (b'{"event": "kafka_lost", "level": "warning", "since": 3, "service": "x"}', "warning  kafka_lost since=3"),
+        (b'{"event": "dependency_changed", "level": "warning", "dependency": "kafka", "up": true}', None),
+        (
+            b'{"event": "dependency_changed", "level": "warning", "dependency": "kafka", "up": false}',
+            "warning  dependency_changed dependency=kafka up=False",
+        ),
         (b"Traceback (most recent call last):", "Traceback (most recent call last):"),
         (b"17", "17"),
         (b"", None),
