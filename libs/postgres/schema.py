@@ -19,7 +19,6 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 LOOK_AGAIN = timedelta(milliseconds=250)
 SAY_AGAIN = timedelta(seconds=30)
 LOOK_SECONDS = 10.0
-DEFAULT_PORT = 5432
 
 APPLIED = "SELECT migration_id FROM _yoyo_migration"
 
@@ -51,13 +50,12 @@ async def missing_in(database_url: str, *, application: str) -> list[str]:
     try:
         async with opened as pool, pool.acquire() as connection:
             return await missing_migrations(connection)
-    except (OSError, asyncpg.PostgresError) as error:
-        server = urlsplit(database_url)
-        where = f"{server.hostname}:{server.port or DEFAULT_PORT}"
+    except (OSError, asyncpg.PostgresError, asyncpg.ClientConfigurationError) as error:
+        where = urlsplit(database_url).netloc.rpartition("@")[2] or "its socket"  # several servers have no one port
         raise DatabaseUnreachableError(f"Postgres at {where} cannot be used: {_reason(error)}") from error
 
 
-def _reason(error: OSError | asyncpg.PostgresError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
     if isinstance(error, OSError) and error.errno and error.errno > 0:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from libs.process.settings import DatabaseUrl, Settings
+from libs.process.settings import ApiToken, BootstrapServers, DatabaseUrl, Settings
 
 ROOT = Path(__file__).parents[2]
 """The clone: the lock files, the migrations and the state are beside the code."""
@@ -27,10 +27,10 @@ class StateSettings(Settings):
 class AddressSettings(StateSettings):
     """What the operator's commands talk to; what is not named is taken from the stack that runs here."""
 
-    kafka_bootstrap_servers: str | None = Field(None, description="host:port, several joined by commas")
+    kafka_bootstrap_servers: BootstrapServers | None = Field(None, description="host:port, several joined by commas")
     database_url: DatabaseUrl | None = Field(None, description="postgresql://user:password@host:port/database")
     kasparro_api_url: str | None = Field(None, description="Where the HTTP API is, for `kasparro run`")
-    api_token: SecretStr | None = Field(None, description="Sent with POST when the HTTP API wants one")
+    api_token: ApiToken | None = Field(None, description="Sent with POST when the HTTP API wants one")
 
 
 class UpSettings(AddressSettings):

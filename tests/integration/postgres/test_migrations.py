@@ -72,10 +72,11 @@ def test_an_address_that_cannot_be_read_is_never_repeated(address: str) -> None:
     assert "hunter2" not in "".join(traceback.format_exception(refused.value, chain=True))
 
 
-async def test_a_database_that_is_away_is_told_by_its_place_and_without_its_password() -> None:
+@pytest.mark.parametrize("servers", ["127.0.0.1:1", "127.0.0.1:1,127.0.0.1:2"])
+async def test_a_database_that_is_away_is_told_by_its_place_and_without_its_password(servers: str) -> None:
     with pytest.raises(DatabaseUnreachableError) as away:
-        await missing_in("postgresql://u:hunter2@127.0.0.1:1/db", application="test")
-    assert str(away.value) == "Postgres at 127.0.0.1:1 cannot be used: Connection refused"
+        await missing_in(f"postgresql://u:hunter2@{servers}/db", application="test")
+    assert str(away.value) == f"Postgres at {servers} cannot be used: Connection refused"
 
 
 def test_an_unknown_target_names_the_known_ones(empty_database_url: str) -> None:

@@ -46,3 +46,15 @@ def test_settings_come_from_the_clone_and_not_from_where_it_is_called(monkeypatc
     ended = CliRunner().invoke(app, ["run", "csv", "--dry-run"])
     assert "elsewhere" not in ended.output
     assert Path.cwd() == ROOT
+
+
+@pytest.mark.parametrize("servers", ["host:abc", " , ", "127.0.0.1:99999"])
+@pytest.mark.parametrize("command", [["up", "--dry-run"], ["topics", "--dry-run"], ["lag"]])
+def test_servers_that_cannot_be_are_one_line_that_names_the_variable(
+    servers: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
+    ended = CliRunner().invoke(app, command)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: KAFKA_BOOTSTRAP_SERVERS: ")
+    assert ended.stderr.count("\n") == 1
