@@ -4,7 +4,6 @@ It reads Postgres and follows etl.runs and etl.cursors; it writes commands and r
 answers /health while Postgres or Kafka is away. SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
 """
 
-import logging
 import sys
 
 import structlog
@@ -22,7 +21,7 @@ from libs.process.shutdown import run_until_stopped
 from libs.telemetry.logging import configure_logging
 from services.query.access import Access
 from services.query.app import Openers, create_app, until_a_follower_fails
-from services.query.requests import QuietAboutNonsense
+from services.query.malformed import LONGEST_LINE, Runner
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
 
@@ -58,7 +57,7 @@ async def serve(settings: QuerySettings) -> None:
     token = settings.api_token.get_secret_value() if settings.api_token else None
     access = Access(token, open_to_all=settings.api_open or is_loopback(settings.host))
     app = create_app(openers(settings), topics=DECLARED, access=access, clock=SystemClock(), sandbox=settings.sandbox)
-    runner = web.AppRunner(
+    runner = Runner(
         app,
         access_log=None,
         handle_signals=False,
@@ -66,8 +65,8 @@ async def serve(settings: QuerySettings) -> None:
         keepalive_timeout=KEEPALIVE_SECONDS,
         lingering_time=2.0,
         shutdown_timeout=SHUTDOWN_SECONDS,
-        max_line_size=8_190,
-        max_field_size=8_190,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
     )
     await runner.setup()
     try:
@@ -90,7 +89,6 @@ def main() -> None:
     """Run the process."""
     settings = read_settings(QuerySettings)
     configure_logging(settings.log_level, "query", style=settings.log_format)
-    logging.getLogger("aiohttp.server").addFilter(QuietAboutNonsense())
     run_until_stopped(serve(settings))
 
 

@@ -1,7 +1,6 @@
 """What happens around every request: an id, one shape for errors, one line in the log."""
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -21,26 +20,16 @@ log = structlog.get_logger(__name__)
 
 LARGEST_BODY = 16_384
 """No endpoint reads a body; one of this size is a mistake, not an attack."""
+BODY_SECONDS = 5.0
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Server": "kasparro"}
+SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Server": "kasparro"}
 _DETAILS = {
+    HTTPStatus.BAD_REQUEST: "this is not a well-formed HTTP request",
     HTTPStatus.NOT_FOUND: "there is nothing at this path; /docs lists what there is",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"a body may have {LARGEST_BODY} bytes; no endpoint here needs one",
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class QuietAboutNonsense(logging.Filter):
-    """Bytes that are not HTTP are answered with 400 by aiohttp, before there is a request: one line, without a trace."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything through, nonsense in short."""
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.msg, record.args, record.exc_info = "malformed_request", (), None
-            record.levelno, record.levelname = logging.INFO, "INFO"
-        return True
 
 
 @web.middleware
@@ -55,7 +44,7 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
         log.info("request_abandoned", request_id=request_id, method=request.method, path=request.path)
         raise
     response.headers["X-Request-Id"] = request_id
-    response.headers.update(_SAFE_HEADERS)
+    response.headers.update(SAFE_HEADERS)
     route = request.match_info.route.resource
     log.info(
         "request_answered",
@@ -71,8 +60,7 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
-        if (request.content_length or 0) > LARGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length or 0)
+        await _check_body(request)
         return await handler(request)
     except web.HTTPException as refusal:
         return _refused(refusal, request_id)
@@ -87,6 +75,20 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         return problem_response(
             told.status, told.code, told.detail, request_id=request_id, headers=told.headers, extra=told.extra
         )
+
+
+async def _check_body(request: web.Request) -> None:
+    """Refuse a large body before anything is done for it; one that comes in chunks says its size by ending."""
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length or 0)
+    if request.content_length is None and request.can_read_body:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        except (web.RequestPayloadError, HttpProcessingError):
+            raise web.HTTPBadRequest from None
 
 
 def _told(error: Exception) -> QueryError | None:

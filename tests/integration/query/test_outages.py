@@ -1,5 +1,6 @@
 """What the API says while something is away, and when it is itself broken."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.integration.query.answers import Api, until
@@ -120,6 +121,17 @@ async def test_unknown_paths_methods_and_large_bodies_are_problems_too(api: Api)
     for answered in (missing, method, large):
         assert answered.headers["Content-Type"] == "application/problem+json"
         assert answered.body["request_id"] == answered.headers["X-Request-Id"]
+
+
+async def test_a_large_body_in_chunks_is_refused_and_a_small_one_is_not(api: Api) -> None:
+    async def chunks(size: int) -> AsyncIterator[bytes]:
+        for _ in range(0, size, 1_000):
+            yield b"x" * 1_000
+
+    large = await api.post("/etl/run-background/csv", data=chunks(100_000))
+    assert (large.status, large.code) == (413, "request_entity_too_large")
+    small = await api.post("/etl/run-background/csv", data=chunks(2_000))
+    assert (small.status, small.code) == (503, "kafka_unavailable")
 
 
 async def test_a_request_id_that_is_not_one_is_replaced(api: Api) -> None:

@@ -85,6 +85,46 @@ async def test_it_serves_while_everything_is_away_and_stops_on_sigterm(tmp_path:
     assert "Traceback" not in stderr.decode()
 
 
+MALFORMED = [
+    (b"GET /data/s3cret\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /data?s3cret=\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"S3CRET /data HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /data HTTP/1.1\r\nHost: x\r\nContent-Length: s3cret\r\n\r\n", 400),
+    (b"GET http://[s3cret HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /data HTTP/1.1\r\n\r\n", 400),
+    (b"POST /etl/run/csv HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\ns3cret\r\n", 400),
+    (b"GET /s3cret" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET /data HTTP/1.1\r\nHost: x\r\nX-Long: /s3cret" + b"a" * 9_000 + b"\r\n\r\n", 431),
+    (
+        b"POST /etl/run/csv HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4001\r\n"
+        + b"x" * 0x4001
+        + b"\r\n0\r\n\r\n",
+        413,
+    ),
+]
+
+
+async def test_malformed_requests_are_problems_that_repeat_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    async with process(tmp_path, PORT=str(port)) as child, aiohttp.ClientSession() as session:
+
+        async def serves() -> bool:
+            return await health(session, port) is not None
+
+        await until(serves)
+        for sent, status in MALFORMED:
+            head, _, body = (await send_bytes(port, sent)).partition(b"\r\n\r\n")
+            told = json.loads(body)
+            assert (told["status"], head.split()[1].decode()) == (status, str(status)), sent[:40]
+            assert b"application/problem+json" in head
+            assert f"X-Request-Id: {told['request_id']}".encode() in head
+            assert b"aiohttp" not in head
+            assert b"s3cret" not in (head + body).lower()
+        child.send_signal(signal.SIGTERM)
+        _, stderr = await asyncio.wait_for(child.communicate(), 10)
+    assert "Traceback" not in stderr.decode()
+
+
 async def test_sigterm_lets_a_running_request_finish(tmp_path: Path) -> None:
     """This one waits three seconds for Kafka, which is away."""
     port = free_port()

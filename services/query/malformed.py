@@ -1,0 +1,78 @@
+"""What is answered to bytes that are not a request: the shape of every other error, and nothing of the bytes.
+
+aiohttp answers these before there is a request, so no middleware sees them; its own answer quotes them and names versions.
+"""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from services.query.problems import problem_response
+from services.query.requests import SAFE_HEADERS
+
+log = structlog.get_logger(__name__)
+
+LONGEST_LINE = 8_190
+"""Bytes of a path with its query, and of a header."""
+
+_DETAILS = {
+    HTTPStatus.BAD_REQUEST: "this is not a well-formed HTTP request",
+    HTTPStatus.REQUEST_URI_TOO_LONG: f"a path with its query may have {LONGEST_LINE} bytes",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"a header may have {LONGEST_LINE} bytes",
+}
+
+
+class _Protocol(web.RequestHandler):
+    """One connection."""
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer, and close the connection. What is no nonsense is a bug, logged whole."""
+        if request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        request_id = uuid4().hex
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request_failed", request_id=request_id, exc_info=exc)
+            detail = "something here is broken; the log has it under this request id"
+            told = HTTPStatus.INTERNAL_SERVER_ERROR
+        else:
+            told = _status_of(exc)
+            detail = _DETAILS[told]
+            log.info("malformed_request", request_id=request_id, status=int(told), error=type(exc).__name__)
+        code = "internal_error" if told == HTTPStatus.INTERNAL_SERVER_ERROR else told.name.lower()
+        response = problem_response(told, code, detail, request_id=request_id, headers=SAFE_HEADERS)
+        response.headers["X-Request-Id"] = request_id
+        response.force_close()
+        return response
+
+
+def _status_of(error: BaseException | None) -> HTTPStatus:
+    if not isinstance(error, LineTooLong):
+        return HTTPStatus.BAD_REQUEST
+    in_path = isinstance(error.args[0], bytearray)  # the parser collects the path in one, headers in bytes
+    return HTTPStatus.REQUEST_URI_TOO_LONG if in_path else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
+class _Server(web.Server):
+    """Every connection."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """aiohttp's, with these answers."""
+
+    async def _make_server(self) -> web.Server:
+        made: Any = await super()._make_server()
+        return _Server(
+            made.request_handler,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            **made._kwargs,  # noqa: SLF001 how its connections are made has no public name
+        )
