@@ -31,6 +31,7 @@ class PollCursor(BaseModel):
         "",
         description="Earlier rows whose listing no shard holds now: hash and tick_id, 24 bytes each, joined, in base64",
     )
+    whole_at: AwareDatetime | None = Field(None, description="When the whole answer was last published, the unchanged rows too")
 
 
 class QuotaUsage(BaseModel):

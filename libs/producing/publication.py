@@ -58,15 +58,21 @@ class ReadAnswer:
             tick_ids=tick_ids,
             listings=listings,
             carried=pack_carried(published.carried_on(held)),
+            whole_at=published.whole_at(self.fetched_at, self.topics.raw.kept),
         )
 
     def news(self, published: Published) -> "News":
-        """Return the records of what is not published yet; a repeat within the answer counts as unchanged."""
+        """Return the records of what is not published yet; a repeat within the answer counts as unchanged.
+
+        From time to time that is every tick: see `Published.whole_is_due`.
+        """
+        whole = published.whole_is_due(self.fetched_at, self.topics.raw.kept)
         seen: set[bytes] = set()
         ticks: list[Record] = []
         dead_letters: list[Record] = []
         for read in self.rows:
-            if read.content in seen or published.holds(read.content):
+            again = whole and not isinstance(read.identity, Rejection)
+            if read.content in seen or (not again and published.holds(read.content)):
                 continue
             seen.add(read.content)
             if isinstance(read.identity, Rejection):

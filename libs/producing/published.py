@@ -9,6 +9,7 @@ Forgetting costs a duplicate, which the normalizer drops; it never costs a tick.
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 
@@ -25,6 +26,8 @@ class ShardMemory:
 
     held: AbstractSet[ContentOf]
     carried: AbstractSet[ContentOf] = frozenset()
+    whole_at: datetime | None = None
+    """When the whole answer was last published, the unchanged rows too."""
 
 
 def content_of(source_id: str, tick_id: bytes) -> ContentOf:
@@ -36,19 +39,35 @@ class Published:
     """The memories of all shards at one moment, the one with the newest answer last, as one shard asks them."""
 
     def __init__(self, shards: Mapping[str, ShardMemory], shard: str) -> None:
-        self._own = shards.get(shard, ShardMemory(frozenset()))
+        self._own = shards.get(shard)
         self._all = list(shards.values())
         self._others = [memory for name, memory in shards.items() if name != shard]
 
+    def whole_is_due(self, now: datetime, retention: timedelta | None) -> bool:
+        """Whether the asking shard's whole answer must be published again, the unchanged rows too.
+
+        A topic forgets what it was given a retention ago, and who rebuilds the tables from it would miss each row that has
+        not changed since. A third, so that a row that changes its shard between two such times does not come too late either.
+        """
+        if self._own is None or retention is None:
+            return False
+        # A clock that was set back must not put it off for as long as it was wrong.
+        return self._own.whole_at is None or not timedelta(0) <= now - self._own.whole_at < retention / 3
+
+    def whole_at(self, now: datetime, retention: timedelta | None) -> datetime:
+        """Return when the asking shard was published whole last, should it be published now."""
+        known = self._own.whole_at if self._own is not None else None
+        return now if known is None or self.whole_is_due(now, retention) else known
+
     def holds(self, content: ContentOf) -> bool:
         """Whether this is what its listing had last: on the asking shard, or else wherever the listing was newest."""
-        if content in self._own.held:
+        if self._own is not None and content in self._own.held:
             return True
         return content in self._anywhere and content in self._newest.get(content[:LISTING_BYTES], ())
 
     def carried_on(self, answer: AbstractSet[ContentOf]) -> frozenset[ContentOf]:
         """Return what the asking shard must keep in mind: listings that it had, the answer has not, and no other shard holds."""
-        known = self._own.held | self._own.carried
+        known = self._own.held | self._own.carried if self._own is not None else frozenset()
         if not known - answer:
             return frozenset()
         present = _listings(answer)

@@ -53,6 +53,16 @@ class MovedClock(SystemClock):
         await asyncio.sleep(0)
 
 
+class Ahead(SystemClock):
+    """A clock that is so much later."""
+
+    def __init__(self, by: timedelta) -> None:
+        self.by = by
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC) + self.by
+
+
 @dataclass
 class Bench:
     """One source under test, with a name and topics that nobody else has."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +11,7 @@ from libs.kafka.records import Record
 from libs.producing.fetching import Answer, Permit
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
-from tests.integration.producing.bench import Bench, coins
+from tests.integration.producing.bench import Ahead, Bench, coins
 from tests.integration.producing.provider_server import answer
 
 
@@ -129,3 +131,19 @@ async def test_a_bug_in_a_fetcher_ends_the_process_instead_of_being_waited_out(b
     with pytest.raises(ExceptionGroup) as ended:
         await asyncio.wait_for(broken.run(), 30)
     assert ended.group_contains(ZeroDivisionError)
+
+
+async def test_before_the_topic_forgets_a_row_that_never_changes_it_is_published_again(bench: Bench) -> None:
+    kept = bench.topics.raw.kept
+    assert kept is not None
+    published = 0
+    for age, again in ((timedelta(0), 400), (kept / 4, 0), (kept / 2, 400), (kept * 3 / 4, 0), (kept, 400)):
+        later = replace(bench, clock=Ahead(age))
+        serve_pages(later, coins(range(250)), [*coins(range(250, 400)), {"id": "nameless", "symbol": " "}])
+        replica = later.start(coingecko(later, 400))
+        assert (await later.run()).counts()[:3] == (401, 401 - again - (age == timedelta(0)), again), f"after {age}"
+        replica.cancel()
+        await asyncio.wait([replica])
+        published += again
+    assert len(await bench.ticks()) == published
+    assert len(await bench.dead_letters()) == 1

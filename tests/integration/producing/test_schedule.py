@@ -4,34 +4,23 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 from libs.contracts.run_events import RunRequested, RunSkipped
 from libs.domain.runs import Trigger
 from libs.kafka.tailing import Start, open_tail
-from libs.process.clock import SystemClock
 from libs.producing.quota import Budget
 from libs.producing.schedule import START_UP_PAUSE
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
-from tests.integration.producing.bench import Bench, coins, event_in
+from tests.integration.producing.bench import Ahead, Bench, coins, event_in
 from tests.integration.producing.provider_server import answer
 
 
 def coingecko(bench: Bench) -> CoinGecko:
     bench.server.respond["/coins/markets?page=1"] = answer(json.dumps(coins(range(5))))
     return CoinGecko(bench.provider(), 100, bench.named(SOURCE))
-
-
-class Ahead(SystemClock):
-    """A clock that is so much later."""
-
-    def __init__(self, by: timedelta) -> None:
-        self.by = by
-
-    def utc(self) -> datetime:
-        return datetime.now(UTC) + self.by
 
 
 async def scheduled(bench: Bench, enough: Callable[[list[RunRequested]], bool], *, within: float = 30.0) -> list[RunRequested]:
