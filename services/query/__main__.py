@@ -55,7 +55,7 @@ def openers(settings: QuerySettings) -> Openers:
 async def serve(settings: QuerySettings) -> None:
     """Serve until cancelled."""
     token = settings.api_token.get_secret_value() if settings.api_token else None
-    access = Access(token, open_to_all=settings.api_open or is_loopback(settings.host))
+    access = Access(token, open_to_all=settings.api_open, listens_here=is_loopback(settings.host))
     app = create_app(openers(settings), topics=DECLARED, access=access, clock=SystemClock(), sandbox=settings.sandbox)
     runner = Runner(
         app,
