@@ -29,8 +29,8 @@ class Record(Protocol):
         ...
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Raw."""
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Raw; in a name, bytes that are no UTF-8 are written with backslashes."""
         ...
 
 

@@ -13,6 +13,7 @@ from faust.types import TP
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import is_outage
 from libs.streaming.chunks import Chunk, Record, pack
+from libs.streaming.decoding import read_any_header_name
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         chunking = chunking_of(transport)
+        read_any_header_name()
         options = chunking.connection.options() | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
         return AIOKafkaConsumer(
             **options,

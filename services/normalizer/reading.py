@@ -21,6 +21,8 @@ CLOCK_SKEW_ALLOWED_MS: Final = 24 * 3_600_000
 """Between the producer's clock and the broker's. A tick from the far future would keep every later one out."""
 
 ATTEMPT_HEADER: Final = "kasparro.attempt"
+MOST_DIGITS: Final = 10
+"""Whoever wrote the header: more are no count of attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def dead_letter(rejected: Rejected, chunk: Chunk, *, stage: str, source: str, to
         source=source,
         run_id=rejected.run_id,
         attempt=_attempt(record),
-        original=record.headers,
+        original=[(name, value or b"") for name, value in record.headers],
     )
     return Outgoing(topic, record.key, record.value, tuple(headers))
 
@@ -110,6 +112,6 @@ def _mismatch(source: Source, record: Record, frame: RawTickFrame, payload: byte
 def _attempt(record: Record) -> int:
     """How often the record has been tried: a re-driven dead letter carries its count."""
     for name, value in record.headers:
-        if name == ATTEMPT_HEADER and value.isdigit():
+        if name == ATTEMPT_HEADER and value is not None and len(value) <= MOST_DIGITS and value.isdigit():
             return int(value)
     return 1

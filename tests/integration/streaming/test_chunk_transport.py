@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import InconsistentGroupProtocolError
+from aiokafka.record.default_records import DefaultRecordBase, _DefaultRecordBatchBuilderPy
 
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
@@ -285,3 +286,41 @@ async def test_a_group_that_refuses_the_member_ends_the_app_with_the_reason(
                 await asyncio.wait_for(running, 20)
     finally:
         await stranger.stop()
+
+
+class _NoText(str):
+    """The name of a header as other clients may send it: no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe" + super().encode()
+
+
+@pytest.mark.parametrize("codec", [DefaultRecordBase.CODEC_NONE, DefaultRecordBase.CODEC_LZ4])
+async def test_a_header_whose_name_is_no_text_stops_nothing_and_loses_nothing(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic, codec: int
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 3))
+    async with AIOKafkaProducer(**connection.options()) as producer:
+        batch = producer.create_batch()
+        # The other implementation of the client's encodes names by their own method.
+        batch._builder = _DefaultRecordBatchBuilderPy(2, codec, False, -1, -1, 0, 100_000)
+        for name in ("fine", _NoText("odd"), "fine"):
+            headers = [("first", b"0"), (name, b"1"), ("null", None)]
+            batch.append(key=b"k", value=name[:].encode() * 100, timestamp=None, headers=headers)
+        batch.close()
+        await (await producer.send_batch(batch, topic, partition=0))
+    await publisher.publish(records(topic, 3, first=3))
+    handled = Handled()
+    async with agent_running(connection, group, [topic], handling(handled)):
+        await eventually(lambda: len(handled.values) == 9, "all handled")
+
+        async def all_committed() -> bool:
+            return await committed(connection, group) == {(topic, 0): 9}
+
+        await eventually(all_committed, "all committed")
+    assert handled.values == [b"v0", b"v1", b"v2", b"fine" * 100, b"odd" * 100, b"fine" * 100, b"v3", b"v4", b"v5"]
+    odd = next(record for chunk in handled.chunks for record in chunk.records if record.offset == 4)
+    assert odd.headers == (("first", b"0"), ("\\xff\\xfeodd", b"1"), ("null", None))

@@ -12,7 +12,8 @@ from libs.domain.identity import tick_id_of
 from libs.domain.rejections import Reason
 from libs.postgres.writing.ticks import SetAside, Tick
 from libs.sources.catalogue import SOURCES
-from services.normalizer.reading import Rejected, read_chunk
+from libs.streaming.chunks import Chunk
+from services.normalizer.reading import Rejected, dead_letter, read_chunk
 
 AT = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
@@ -23,7 +24,7 @@ class Fetched:
     key: bytes | None = b"btc"
     offset: int = 7
     timestamp: int = int(AT.timestamp() * 1000)
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def tick(payload: bytes = b'{"id":"bitcoin","symbol":"btc","name":"Bitcoin","current_price":1.50}', **fields: Any) -> bytes:
@@ -114,3 +115,14 @@ def test_a_true_tick_of_any_row_is_accepted_or_has_a_reason(row: dict[str, Any])
     payload = json.dumps({"id": "bitcoin", "symbol": "btc"} | row).encode()
     reading = read_chunk(SOURCES["coingecko"], [Fetched(tick(payload))])
     assert len(reading.entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "attempt"), [(b"3", b"3"), (None, b"1"), (b"", b"1"), (b"-2", b"1"), (b"many", b"1"), (b"9" * 5_000, b"1")]
+)
+def test_a_dead_letter_counts_its_attempts_whatever_is_in_the_header(header: bytes | None, attempt: bytes) -> None:
+    record = Fetched(b"not json", headers=(("kasparro.attempt", header), ("null", None)))
+    chunk = Chunk("raw", 0, [record], 7, 8, None)
+    (rejected,) = read_chunk(SOURCES["coingecko"], [record]).rejected
+    letter = dead_letter(rejected, chunk, stage="normalizer", source="coingecko", topic="dead")
+    assert dict(letter.headers)["kasparro.attempt"] == attempt
