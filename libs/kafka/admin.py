@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from libs.contracts.topics import Topic
+from libs.kafka.clients import close_admin
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, is_outage
 
 LOOK_SECONDS = 0.05
-CLOSE_SECONDS = 3.0
 
 
 COMPACTION = {"segment.bytes": "33554432", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}
@@ -90,8 +90,7 @@ async def _admin(connection: KafkaConnection, deadline: float) -> AsyncIterator[
         await _connected(admin, connection, deadline)
         yield admin
     finally:
-        with suppress(Exception):
-            await asyncio.wait_for(admin.close(), CLOSE_SECONDS)
+        await close_admin(admin)
 
 
 async def _connected(admin: AIOKafkaAdminClient, connection: KafkaConnection, deadline: float) -> None:

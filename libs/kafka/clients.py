@@ -1,10 +1,11 @@
 """What the clients of this lib share: how producers batch, and how a client is left behind whatever state it is in."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.kafka.errors import KafkaUnreachableError
 
@@ -19,9 +20,20 @@ CLOSE_SECONDS = 2.0
 async def abandon(client: AIOKafkaProducer) -> None:
     """Close a producer in bounded time. What it has not sent is failed, not sent late."""
     client._message_accumulator.fail_all(KafkaUnreachableError("the producer was closed"))  # noqa: SLF001 aiokafka has no close that gives up
+    _forget_errors(client)
     await _bounded(client.stop())
-    with suppress(Exception):
-        await asyncio.wait_for(client.client.close(), CLOSE_SECONDS)
+    await _bounded(client.client.close())
+
+
+def _forget_errors(client: AIOKafkaProducer) -> None:
+    """Whoever waited has been told; without this each error is logged once more, unasked, when its future is collected."""
+    queued = client._message_accumulator._batches.values()  # noqa: SLF001 aiokafka keeps them to itself
+    waiters = [batch._drain_waiter for batches in queued for batch in batches]  # noqa: SLF001 the same
+    if client._txn_manager is not None and client._txn_manager.transactional_id is not None:  # noqa: SLF001 the same
+        waiters.append(client._txn_manager._transaction_waiter)  # noqa: SLF001 the same
+    for waiter in waiters:
+        if waiter is not None and waiter.done() and not waiter.cancelled():
+            waiter.exception()
 
 
 async def close_consumer(consumer: AIOKafkaConsumer) -> None:
@@ -29,8 +41,24 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
     await _bounded(consumer.stop())
 
 
-async def _bounded(stopping: object) -> None:
+async def close_admin(admin: AIOKafkaAdminClient) -> None:
+    """Close an admin client in bounded time."""
+    await _bounded(admin.close())
+
+
+async def _bounded(stopping: Coroutine[object, object, object]) -> None:
+    """Wait in a way that no cancellation is lost in: wait_for of Python 3.11 can swallow one, and so can what is closed."""
+    closing = asyncio.create_task(stopping)
     try:
-        await asyncio.wait_for(stopping, CLOSE_SECONDS)  # type: ignore[arg-type] # a coroutine of a library without types
-    except Exception as error:  # noqa: BLE001 whatever state the client is in, it is given up here
+        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+    finally:
+        closing.cancel()
+        closing.add_done_callback(_say_how)
+
+
+def _say_how(closing: asyncio.Task[object]) -> None:
+    """Whatever state the client was in, it is given up here."""
+    if closing.cancelled():
+        log.debug("kafka_client_abandoned", error="still closing")
+    elif error := closing.exception():
         log.debug("kafka_client_abandoned", error=repr(error))

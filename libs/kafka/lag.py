@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
-from libs.kafka.clients import close_consumer
+from libs.kafka.clients import close_admin, close_consumer
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
 from libs.kafka.tailing import partitions_of_topic
@@ -93,7 +93,7 @@ class LagReader:
         if consumer is not None:
             await close_consumer(consumer)
         if admin is not None:
-            await _close_admin(admin)
+            await close_admin(admin)
 
     async def _opened(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -112,7 +112,7 @@ class LagReader:
                 await admin.start()
             except BaseException:
                 await close_consumer(consumer)
-                await _close_admin(admin)
+                await close_admin(admin)
                 raise
             self._consumer, self._admin = consumer, admin
         return self._consumer
@@ -170,13 +170,6 @@ async def _probed(consumer: AIOKafkaConsumer, lags: Sequence[PartitionLag], now:
             consumer.pause(place)
     consumer.pause(*waiting)
     return list(known.values())
-
-
-async def _close_admin(admin: AIOKafkaAdminClient) -> None:
-    try:
-        await asyncio.wait_for(admin.close(), 3.0)
-    except Exception:  # noqa: BLE001 whatever state the client is in, it is given up here
-        return
 
 
 @asynccontextmanager

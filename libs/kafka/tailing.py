@@ -113,7 +113,8 @@ class Tail:
                 if place.partition in self.positions:
                     consumer.seek(place, self.positions[place.partition])
                 else:
-                    self.positions[place.partition] = await asyncio.wait_for(consumer.position(place), OFFSETS_SECONDS)
+                    async with asyncio.timeout(OFFSETS_SECONDS):  # wait_for of Python 3.11 can swallow a cancellation
+                        self.positions[place.partition] = await consumer.position(place)
         except BaseException:
             await close_consumer(consumer)
             raise
