@@ -11,8 +11,8 @@ _OUTAGE_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _OUTAGE_STATES = frozenset({"25006", "55P03"})
 """Read-only (a failover to a standby), a lock not granted in time."""
 
-_REFUSAL_CLASSES = frozenset({"22", "23"})
-"""Data exception, integrity constraint violation."""
+_REFUSAL_CLASSES = frozenset({"22", "23", "54"})
+"""Data exception, integrity constraint violation, program limit exceeded (too long for an index, nested too deep)."""
 
 
 class DatabaseUnreachableError(Exception):
