@@ -29,6 +29,8 @@ EAGER_SECONDS: Final = 0.05
 """Between two looks while a run waits for its ticks."""
 IDLE_SECONDS: Final = 1.0
 """Between two looks otherwise; a run that becomes published wakes us at once."""
+LONGEST_ERROR: Final = 10_000
+"""Characters of a run's error, which has one of every shard."""
 TRANSACTIONAL_ID: Final = "kasparro-run-ends"
 """Whoever opens it last is the one that ends runs; an owner that was left behind can no longer write."""
 
@@ -75,6 +77,14 @@ async def _project(events: Sequence[tuple[Record, RunEvent]], outlets: Outlets) 
         return []
     half = len(events) // 2
     return await _project(events[:half], outlets) + await _project(events[half:], outlets)
+
+
+def _joined(errors: Sequence[str]) -> str:
+    """Say why a run failed, in a message that its topic takes; each shard's own event says the whole."""
+    told = "; ".join(errors)
+    if len(told) <= LONGEST_ERROR:
+        return told
+    return f"{told[:LONGEST_ERROR]} ... ({len(errors)} shards failed)"
 
 
 class Ownership(Protocol):
@@ -162,7 +172,7 @@ class RunEnds:
     def _end_of(self, run: PublishedRun) -> RunSucceeded | RunFailed:
         at = self.outlets.clock.utc()
         if run.errors:
-            return RunFailed(run_id=run.run_id, source=run.source, at=at, error="; ".join(run.errors), totals=run.totals)
+            return RunFailed(run_id=run.run_id, source=run.source, at=at, error=_joined(run.errors), totals=run.totals)
         return RunSucceeded(run_id=run.run_id, source=run.source, at=at, totals=run.totals)
 
     async def _until_worth_a_look(self, *, waiting: bool) -> None:

@@ -145,6 +145,20 @@ async def test_a_run_with_a_failed_shard_fails_with_the_reason_after_the_others_
     assert tuple(row.values()) == ("2: 402: the plan is used up", 1)
 
 
+async def test_a_run_of_which_very_many_shards_fail_fails_with_a_message_that_its_topic_takes(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id = uuid4()
+    shards = [str(number) for number in range(1_000)]
+    failed = [ShardFailed(run_id=run_id, source="coingecko", at=NOW, shard=shard, error="\u20bf" * 1_000) for shard in shards]
+    await publisher.publish([event_record(topics.runs, event) for event in [*started(run_id, *shards), *failed]])
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed")
+    error = await pool.fetchval("SELECT error FROM etl_runs WHERE run_id = $1", run_id)
+    assert error.startswith("0: \u20bf")
+    assert error.endswith("(1000 shards failed)")
+
+
 async def test_a_replay_of_the_events_changes_nothing_and_ends_no_run_again(
     connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
 ) -> None:
