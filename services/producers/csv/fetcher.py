@@ -4,10 +4,11 @@ import asyncio
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from glob import has_magic
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from libs.contracts.commands import WHOLE_SOURCE
 from libs.process.clock import Clock
@@ -19,6 +20,18 @@ from libs.sources.source import Source
 
 SUFFIXES = frozenset({".csv", ".tsv"})
 LARGEST_FILE = 256 * 1024 * 1024
+QUIET = timedelta(seconds=2)
+"""Who writes a file does not pause for longer within a line."""
+LOOKS = 4
+"""At a file that is being written, before the next run is left to read it."""
+
+
+class _Reading(NamedTuple):
+    """A file's bytes at one moment, and whether they are all: the last line ends, or nobody has touched the file for a while."""
+
+    content: bytes
+    modified_at: datetime
+    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +48,35 @@ class CsvFiles:
         return sorted(files) if files else NothingToDo(f"there is no file at {self.path} (CSV_PATH)")
 
     async def fetch(self, shard: str, permit: Permit) -> Answer:  # noqa: ARG002 a file needs no permit
-        """Read a file as it is now; if it is being written, the next poll sees the rest."""
+        """Read a file as it is now, but not in the middle of a line: a number cut short would pass for another.
+
+        If whole lines are still to come, the next poll sees them.
+        """
         files = await asyncio.to_thread(files_at, self.path)
         if shard not in files:
             raise FetchFailedError(f"{shard} is not (or no longer) among the files at {self.path} (CSV_PATH)")
-        now = self.clock.utc()
         try:
-            rows, modified_at = await asyncio.to_thread(_read, files[shard], shard)
+            content, modified_at = await self._settled(files[shard], shard)
+            rows = await asyncio.to_thread(_rows, content, shard)
         except AnswerError as error:
             raise FetchFailedError(str(error)) from error
         except OSError as error:
             raise FetchFailedError(f"{shard} cannot be read: {error.strerror or error}") from error
+        now = self.clock.utc()
         # A file from a machine whose clock is ahead was still not written later than it was read.
         return Answer(rows, fetched_at=now, updated_at=min(modified_at, now))
+
+    async def _settled(self, file: Path, name: str) -> tuple[bytes, datetime]:
+        before: _Reading | None = None
+        for look in range(LOOKS):
+            if look:
+                await self.clock.sleep(QUIET.total_seconds())
+            reading = await asyncio.to_thread(_read, file, name)
+            # The same twice is whole too: the file may be a machine's whose clock is ahead.
+            if reading.is_whole or (before is not None and before.content == reading.content):
+                return reading.content, reading.modified_at
+            before = reading
+        raise FetchFailedError(f"{name} is still being written: its last line has no end; the next run reads it")
 
 
 def files_at(path: str) -> Mapping[str, Path]:
@@ -80,12 +109,20 @@ def _fixed_part(pattern: Path) -> Path:
     return next((parent for parent in pattern.parents if not has_magic(str(parent))), Path())
 
 
-def _read(file: Path, name: str) -> tuple[list[Row], datetime]:
+def _read(file: Path, name: str) -> _Reading:
     with file.open("rb") as opened:
+        before = os.fstat(opened.fileno())
         content = opened.read(LARGEST_FILE + 1)
-        modified_at = datetime.fromtimestamp(os.fstat(opened.fileno()).st_mtime, UTC)
+        after = os.fstat(opened.fileno())
     if len(content) > LARGEST_FILE:
         raise AnswerError(f"{name} is larger than {LARGEST_FILE // 2**20} MiB: divide it")
-    table = read_table(content, name)
-    rows = [Row(row.payload, f"{name}:{row.line}", row.rejection) for row in islice(table.rows, MOST_ROWS + 1)]
-    return rows, modified_at
+    modified_at = datetime.fromtimestamp(after.st_mtime, UTC)
+    untouched = (before.st_size, before.st_mtime_ns) == (len(content), after.st_mtime_ns)
+    # In UTF-16 a line's end has a NUL behind it.
+    ends = content.rstrip(b"\0").endswith((b"\n", b"\r")) or datetime.now(UTC) - modified_at > QUIET
+    return _Reading(content, modified_at, untouched and ends)
+
+
+def _rows(content: bytes, name: str) -> list[Row]:
+    rows = read_table(content, name).rows
+    return [Row(row.payload, f"{name}:{row.line}", row.rejection) for row in islice(rows, MOST_ROWS + 1)]
