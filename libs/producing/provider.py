@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import structlog
@@ -177,14 +178,23 @@ def _words(body: bytes) -> str:
     return "with a list of rows"
 
 
+def _proxy(base_url: URL) -> str | None:
+    """Which proxy http_proxy, https_proxy and no_proxy name for this address."""
+    host = base_url.host or ""
+    return None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(base_url.scheme)
+
+
 @asynccontextmanager
 async def open_session(base_url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open the one HTTP session of a producer: no cookies, gzip, bounded waits, and the machine's proxy except to itself."""
+    """Open the one HTTP session of a producer: no cookies, gzip, bounded waits, and the machine's proxy except to itself.
+
+    aiohttp's own trust_env is left off: it also reads ~/.netrc, and would send a provider whatever stands there.
+    """
     async with aiohttp.ClientSession(
         timeout=TIMEOUT,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "kasparro", "Accept": "application/json"},
-        trust_env=URL(base_url).host not in LOOPBACK,
+        proxy=_proxy(URL(base_url)),
     ) as session:
         # It would send a GET once more by itself when a kept connection turns out to be closed, uncounted by the quota.
         session._retry_connection = False  # noqa: SLF001 no option says it; aiohttp's own test client does the same
