@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import unquote, unquote_to_bytes
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -75,6 +76,7 @@ def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[s
     """Return the checked parameters. Raises InvalidParameterError, which names the first one that is wrong."""
     if issubclass(parameters, AnyParameters):
         return parameters()
+    _check_encoding(request, in_path)
     query = request.rel_url.query
     given: dict[str, Any] = dict(query)
     if len(given) != len(query):
@@ -94,3 +96,25 @@ def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[s
         ]
         first = found[0]["parameter"]
         raise InvalidParameterError(f"{first}: {found[0]['reason']}", parameter=first, errors=found) from None
+
+
+def _check_encoding(request: web.Request, in_path: frozenset[str]) -> None:
+    """Refuse escapes that are not UTF-8: decoded, they are other characters, and a question about another asset."""
+    for name, _, value in (part.partition("=") for part in request.rel_url.raw_query_string.split("&")):
+        if not (_is_text(name) and _is_text(value)):
+            raise _not_text(unquote(name))
+    if not _is_text(request.rel_url.raw_path):
+        found = [name for name in in_path if "%" in request.match_info[name]]
+        raise _not_text(min(found or in_path, default="path"))
+
+
+def _is_text(escaped: str) -> bool:
+    try:
+        unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _not_text(name: str) -> InvalidParameterError:
+    return InvalidParameterError(f"{name}: not valid UTF-8", parameter=name)

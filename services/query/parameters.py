@@ -1,5 +1,6 @@
 """What callers may ask for, checked at the edge: a value that passes here is one that Postgres takes."""
 
+import re
 from typing import Annotated
 from uuid import UUID
 
@@ -15,6 +16,8 @@ LARGEST_PAGE = 500
 LARGEST_OFFSET = 1_000_000
 LARGEST_RECORD_ID = 2**63 - 1
 LONGEST_RUN_SECONDS = 600
+MOST_DIGITS = 30
+"""Of a number; no bound is nearly as long."""
 
 
 def _source_filter(source: str) -> str:
@@ -41,8 +44,23 @@ def _canonical_uuid(text: object) -> object:
     return text
 
 
-Limit = Annotated[int, Field(description="Most rows of a page", ge=1, le=LARGEST_PAGE)]
-Offset = Annotated[int, Field(description="Rows to skip; for walking everything use `cursor`", ge=0, le=LARGEST_OFFSET)]
+def _spelt_as(pattern: str, kind: str) -> BeforeValidator:
+    """Take one spelling of a number: `1_0`, `5.0` and ` 5` are mistakes, and not 10 and 5."""
+    spelling = re.compile(pattern, re.ASCII)
+
+    def check(text: object) -> object:
+        if isinstance(text, str) and not spelling.fullmatch(text):
+            raise ValueError(f"must be {kind}")
+        return text
+
+    return BeforeValidator(check)
+
+
+WHOLE = _spelt_as(rf"-?\d{{1,{MOST_DIGITS}}}", "a whole number such as 50")
+DECIMAL = _spelt_as(rf"-?\d{{1,{MOST_DIGITS}}}(\.\d{{1,{MOST_DIGITS}}})?", "a number such as 60 or 1.5")
+
+Limit = Annotated[int, Field(description="Most rows of a page", ge=1, le=LARGEST_PAGE), WHOLE]
+Offset = Annotated[int, Field(description="Rows to skip; for walking everything use `cursor`", ge=0, le=LARGEST_OFFSET), WHOLE]
 CursorText = Annotated[
     str,
     Field(
@@ -59,9 +77,9 @@ Symbol = Annotated[
     Field(description="The symbol, upper or lower case", json_schema_extra={"maxLength": LONGEST_ASSET_UID}, examples=["btc"]),
 ]
 RunId = Annotated[UUID, BeforeValidator(_canonical_uuid), Field(description="A run's id")]
-RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_RECORD_ID)]
+RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_RECORD_ID), WHOLE]
 WaitSeconds = Annotated[
-    float, Field(description="Seconds to wait for the end of the run", ge=0, le=LONGEST_RUN_SECONDS, allow_inf_nan=False)
+    float, Field(description="Seconds to wait for the end of the run", ge=0, le=LONGEST_RUN_SECONDS, allow_inf_nan=False), DECIMAL
 ]
 
 

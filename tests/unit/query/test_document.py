@@ -73,6 +73,13 @@ def test_each_operation_declares_its_path_parameters_and_its_errors(endpoint: An
     assert operation["summary"]
 
 
+def test_bounds_of_numbers_are_documented() -> None:
+    parameters = [one for path in DOCUMENT["paths"].values() for operation in path.values() for one in operation["parameters"]]
+    numbers = [one["schema"] for one in parameters if one["schema"].get("type") in {"integer", "number"}]
+    assert numbers
+    assert all({"minimum", "maximum"} <= schema.keys() for schema in numbers)
+
+
 def test_operation_ids_are_unique() -> None:
     assert len({endpoint.name for endpoint in ENDPOINTS}) == len(ENDPOINTS)
 
