@@ -44,6 +44,8 @@ class QuotaUsage(BaseModel):
     command_partition: int = Field(ge=0)
     month: date = Field(description="First day of the month (UTC) that month_requests counts")
     month_requests: int = Field(ge=0)
+    other_month: date | None = Field(None, description="First day of the last month (UTC) but `month` that requests were sent in")
+    other_month_requests: int = Field(0, ge=0)
     recent_requests: tuple[AwareDatetime, ...] = Field(description="When the requests of the last minute were sent")
     blocked_until: AwareDatetime | None = Field(None, description="The provider's Retry-After")
 

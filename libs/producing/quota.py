@@ -39,7 +39,7 @@ class MonthSpentError(Exception):
 def wait_before_request(usages: Iterable[QuotaUsage], budget: Budget, now: datetime) -> timedelta:
     """Return how long to wait before the next request; nothing when it may be sent now. Raises MonthSpentError."""
     slots = list(usages)
-    spent = sum(slot.month_requests for slot in slots if slot.month == month_of(now))
+    spent = sum(_requests_by_month(slot).get(month_of(now), 0) for slot in slots)
     if budget.per_month is not None and spent >= budget.per_month:
         raise MonthSpentError(f"{spent} of {budget.per_month} requests")
     waits = [timedelta(0), *(slot.blocked_until - now for slot in slots if slot.blocked_until is not None)]
@@ -50,13 +50,17 @@ def wait_before_request(usages: Iterable[QuotaUsage], budget: Budget, now: datet
 
 
 def counted(usage: QuotaUsage | None, source: str, command_partition: int, now: datetime) -> QuotaUsage:
-    """Return a slot with one request more."""
-    same_month = usage is not None and usage.month == month_of(now)
+    """Return a slot with one request more. A clock that jumps over a month's end and back finds the month's count again."""
+    by_month = _requests_by_month(usage) if usage is not None else {}
+    month = month_of(now)
+    other = max((each for each in by_month if each != month), default=None)
     return QuotaUsage(
         source=source,
         command_partition=command_partition,
-        month=month_of(now),
-        month_requests=(usage.month_requests if usage is not None and same_month else 0) + 1,
+        month=month,
+        month_requests=by_month.get(month, 0) + 1,
+        other_month=other,
+        other_month_requests=by_month[other] if other is not None else 0,
         recent_requests=(*(_within_a_minute(usage.recent_requests, now) if usage else ()), now),
         blocked_until=usage.blocked_until if usage and usage.blocked_until and usage.blocked_until > now else None,
     )
@@ -78,6 +82,11 @@ def requests_a_month(requests_a_run: int, interval: timedelta) -> int:
 def month_of(now: datetime) -> date:
     """Return the first day of the month, in UTC, as the providers count."""
     return now.astimezone(UTC).date().replace(day=1)
+
+
+def _requests_by_month(slot: QuotaUsage) -> dict[date, int]:
+    other = {slot.other_month: slot.other_month_requests} if slot.other_month is not None else {}
+    return {slot.month: slot.month_requests} | other
 
 
 def _within_a_minute(times: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:

@@ -35,6 +35,19 @@ def test_the_month_is_the_sum_of_the_partitions_and_starts_anew_on_the_first() -
     assert (december.month, december.month_requests) == (date(2026, 12, 1), 1)
 
 
+def test_a_clock_that_jumps_over_a_months_end_and_back_forgets_no_request() -> None:
+    jumped = counted(usage(0, NOON, NOON), "any", 0, datetime(2026, 12, 1, tzinfo=UTC))
+    with pytest.raises(MonthSpentError, match="2 of 2"):
+        wait_before_request([jumped], Budget(per_month=2), NOON)
+    back = counted(jumped, "any", 0, NOON)
+    with pytest.raises(MonthSpentError, match="3 of 3"):
+        wait_before_request([back], Budget(per_month=3), NOON)
+    december = counted(back, "any", 0, datetime(2026, 12, 1, tzinfo=UTC))
+    assert december.month_requests == 2
+    january = counted(december, "any", 0, datetime(2027, 1, 1, tzinfo=UTC))
+    assert (january.month_requests, january.other_month, january.other_month_requests) == (1, date(2026, 12, 1), 2)
+
+
 def test_a_month_ends_where_utc_says_so() -> None:
     late = datetime.fromisoformat("2026-11-30T23:30:00-05:00")
     assert counted(None, "any", 0, late).month == date(2026, 12, 1)
