@@ -21,7 +21,7 @@ from services.query.problems import (
     UnknownSourceError,
 )
 from services.query.views.assets import AssetDetailView, AssetPageView, CountView, RawTickDetailView, RawTickPageView
-from services.query.views.runs import RunAllView, RunDetailView, RunPageView, RunRequestedView, RunView
+from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
 
 OK, ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
@@ -107,7 +107,7 @@ ETL: tuple[Endpoint[Any], ...] = (
         "502: the provider failed; 504: no producer took the command. The run itself happens in the producer.",
         parameters=etl.RunAsked,
         handle=etl.run_source,
-        answers={OK: RunView, ACCEPTED: RunView},
+        answers={OK: AwaitedRunView, ACCEPTED: AwaitedRunView},
         problems=(UnknownSourceError, *_WAITING),
     ),
     Endpoint(
@@ -116,7 +116,8 @@ ETL: tuple[Endpoint[Any], ...] = (
         name="run_all",
         group="etl",
         summary="Run every source, one after the other, and report each",
-        description="`timeout` is for all of them together; a source whose turn comes later is asked for and not waited for.",
+        description="`timeout` is for all of them together; none keeps the next one waiting for longer than its share of it. "
+        "What a run that still goes on waits for is in its `waiting_for`.",
         parameters=etl.RunAllAsked,
         handle=etl.run_all,
         answers={OK: RunAllView, ACCEPTED: RunAllView},

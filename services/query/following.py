@@ -60,6 +60,20 @@ class RunStory:
         """Whether a producer has said anything of it."""
         return self.status is not RunStatus.REQUESTED
 
+    @property
+    def waiting_for(self) -> str | None:
+        """What has to happen next; None when it is over."""
+        match self.status:
+            case RunStatus.REQUESTED:
+                return "a producer to take it"
+            case RunStatus.RUNNING:
+                missing = ", ".join(shard for shard in self.shards or () if shard not in self.reported)
+                return "the provider's answers, or its quota" + (f": {missing}" if missing else "")
+            case RunStatus.PUBLISHED:
+                return "the normalizer to store it"
+            case _:
+                return None
+
     def tell(self, event: RunEvent) -> None:
         """Add an event; a shard that is reported twice counts once, and nothing follows the end."""
         if self.status.is_terminal:
@@ -83,10 +97,10 @@ class RunStory:
                 self.counts = RunCounts(**event.totals.model_dump())
 
     def body(self) -> dict[str, Any]:
-        """Return a RunView's content."""
+        """Return an AwaitedRunView's content."""
         counts = {name: getattr(self.counts, name) for name in COUNTS}
         row = {name: getattr(self, name) for name in self.__slots__ if name not in {"counts", "errors", "reported"}}
-        return run_body(row | counts)
+        return run_body(row | counts) | {"waiting_for": self.waiting_for}
 
     def _tell_shard(self, event: ShardPublished | ShardFailed) -> None:
         if event.shard in self.reported:

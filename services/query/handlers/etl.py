@@ -1,5 +1,6 @@
 """POST /etl: asking the producers for runs, and waiting for what becomes of them."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -74,12 +75,11 @@ async def run_source(request: web.Request, asked: RunAsked) -> Answer:
 
 
 async def run_all(request: web.Request, asked: RunAllAsked) -> Answer:
-    """Run source by source; one whose turn comes after the timeout is asked for and not waited for."""
-    clock = request.app[CLOCK]
-    deadline = clock.monotonic() + asked.timeout
-    all_awaited = [
-        await _awaited_run(request, _story(request, source), max(0.0, deadline - clock.monotonic())) for source in SOURCES
-    ]
+    """Run source by source, and wait for the slow ones while the next run."""
+    try:
+        all_awaited = await _all_awaited(request, asked.timeout)
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from several
     runs = [_report(awaited) for awaited in all_awaited]
     if failed := [one.story.source for one in all_awaited if one.outcome == "failed"]:
         raise ProviderFailedError(f"failed: {', '.join(failed)}; see runs", runs=runs)
@@ -97,6 +97,19 @@ async def run_in_background(request: web.Request, asked: BackgroundRunAsked) -> 
     location = Awaited(story, "requested").location
     body = {"run_id": story.run_id, "source": story.source, "status": "requested", "location": location}
     return Answer(body, HTTPStatus.ACCEPTED, {"Location": location})
+
+
+async def _all_awaited(request: web.Request, seconds: float) -> list[Awaited]:
+    """The next source is asked for once the one before it is over, or has had its share of the time that was left."""
+    clock = request.app[CLOCK]
+    deadline = clock.monotonic() + seconds
+    awaited: list[asyncio.Task[Awaited]] = []
+    async with asyncio.TaskGroup() as runs:
+        for still_to_come, source in zip(range(len(SOURCES), 0, -1), SOURCES, strict=True):
+            left = max(0.0, deadline - clock.monotonic())
+            awaited.append(runs.create_task(_awaited_run(request, _story(request, source), left)))
+            await asyncio.wait(awaited[-1:], timeout=left / still_to_come)
+    return [one.result() for one in awaited]
 
 
 async def _awaited_run(request: web.Request, story: RunStory, seconds: float) -> Awaited:

@@ -42,6 +42,12 @@ class RunView(View):
     error: str | None = Field(description="Why it failed, or why it was skipped")
 
 
+class AwaitedRunView(RunView):
+    """A run that a request waited for."""
+
+    waiting_for: str | None = Field(description="What has to happen next, such as a provider's quota; null when it is over")
+
+
 class ShardView(View):
     """What one shard of a run has reported."""
 
@@ -84,7 +90,7 @@ class SourceRunView(View):
     source: str
     outcome: Literal["finished", "still_going", "failed", "not_taken", "requested"]
     location: str
-    run: RunView
+    run: AwaitedRunView
 
 
 class RunAllView(View):

@@ -152,6 +152,29 @@ async def test_run_all_reports_each_source(whole_api: Api, connection: KafkaConn
     ]
 
 
+async def test_a_slow_source_takes_no_other_s_share_of_run_all(
+    whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics
+) -> None:
+    async with (
+        producer(connection, created_topics, "coingecko", lambda command: [started(command)]),
+        producer(connection, created_topics, "coinpaprika", goes_on),
+        producer(connection, created_topics, "csv", is_skipped),
+    ):
+        answered = await whole_api.post("/etl/run-all?timeout=6")
+    assert answered.status == 202
+    told = [(one["source"], one["outcome"], one["run"]["waiting_for"]) for one in answered.body["runs"]]
+    assert told == [
+        ("coingecko", "still_going", "the provider's answers, or its quota: 1"),
+        ("coinpaprika", "still_going", "the normalizer to store it"),
+        ("csv", "finished", None),
+    ]
+
+
+async def test_run_all_without_kafka_is_503(api: Api) -> None:
+    answered = await api.post("/etl/run-all")
+    assert (answered.status, answered.code) == (503, "kafka_unavailable")
+
+
 async def test_run_all_is_200_when_all_finish(whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics) -> None:
     async with (
         producer(connection, created_topics, "coingecko", succeeds),

@@ -48,6 +48,22 @@ def test_a_run_is_published_when_every_shard_has_reported() -> None:
     assert (run.status, run.counts.fetched, run.error) == (RunStatus.PUBLISHED, 3, "2: 429")
 
 
+def test_a_run_says_what_it_waits_for() -> None:
+    run = story()
+    waited = [run.waiting_for]
+    end = RunSucceeded(**RUN, at=AT, totals=RunTotals())
+    for event in (published("2", 1), STARTED, published("1", 1), end):
+        run.tell(event)
+        waited.append(run.waiting_for)
+    assert waited == [
+        "a producer to take it",
+        "the provider's answers, or its quota",
+        "the provider's answers, or its quota: 1",
+        "the normalizer to store it",
+        None,
+    ]
+
+
 def test_a_shard_that_is_told_twice_counts_once() -> None:
     run = story()
     for event in (STARTED, published("1", 3), published("1", 3)):
