@@ -9,6 +9,9 @@ from libs.domain.runs import Trigger
 
 WHOLE_SOURCE: Final = "*"
 """The shard of a command that asks for a run; the producer that takes it divides it into one command a shard."""
+LONGEST_SHARD: Final = 512
+"""Characters: with the run it is an index entry of Postgres, which refuses one of over 2.7 KB."""
+LONGEST_SOURCE: Final = 64
 
 
 class PollCommand(BaseModel):
@@ -17,8 +20,10 @@ class PollCommand(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     run_id: UUID
-    source: str
-    shard: str = Field(WHOLE_SOURCE, description="A page, a file, or `*` for the whole source", min_length=1)
+    source: str = Field(max_length=LONGEST_SOURCE)
+    shard: str = Field(
+        WHOLE_SOURCE, description="A page, a file, or `*` for the whole source", min_length=1, max_length=LONGEST_SHARD
+    )
     trigger: Trigger
     requested_at: AwareDatetime
     expires_at: AwareDatetime = Field(description="Past this the command is stale: the run is skipped and says so")

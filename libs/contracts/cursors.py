@@ -12,6 +12,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
+
 
 class PollCursor(BaseModel):
     """What a shard's last answer held, so that the same content is not published twice."""
@@ -19,8 +21,8 @@ class PollCursor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["poll"] = "poll"
-    source: str
-    shard: str
+    source: str = Field(max_length=LONGEST_SOURCE)
+    shard: str = Field(max_length=LONGEST_SHARD)
     run_id: UUID
     polled_at: AwareDatetime
     tick_ids: str = Field(description="The answer's tick_ids, 16 bytes each, sorted, joined, in base64")
@@ -40,7 +42,7 @@ class QuotaUsage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["quota"] = "quota"
-    source: str
+    source: str = Field(max_length=LONGEST_SOURCE)
     command_partition: int = Field(ge=0)
     month: date = Field(description="First day of the month (UTC) that month_requests counts")
     month_requests: int = Field(ge=0)
@@ -56,7 +58,7 @@ class ScheduleMark(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["schedule"] = "schedule"
-    source: str
+    source: str = Field(max_length=LONGEST_SOURCE)
     requested_at: AwareDatetime
 
 

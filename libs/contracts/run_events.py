@@ -9,14 +9,20 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
 from libs.domain.runs import Trigger
+
+LONGEST_ERROR = 2_000
+"""Characters of the words of an event, where it is made: they may quote what a provider sent."""
+
+Shard = Annotated[str, Field(max_length=LONGEST_SHARD)]
 
 
 class _RunEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     run_id: UUID
-    source: str
+    source: str = Field(max_length=LONGEST_SOURCE)
     at: AwareDatetime = Field(description="When it happened")
 
 
@@ -56,14 +62,14 @@ class RunStarted(_RunEvent):
 
     event: Literal["started"] = "started"
     trigger: Trigger
-    shards: tuple[str, ...] = Field(min_length=1)
+    shards: tuple[Shard, ...] = Field(min_length=1)
 
 
 class ShardPublished(_RunEvent):
     """A shard's ticks are in the raw topic, committed in the transaction that carries this event."""
 
     event: Literal["shard_published"] = "shard_published"
-    shard: str
+    shard: Shard
     counts: ShardCounts
     last_offsets: dict[int, int] = Field(description="Partition of the raw topic -> offset of the last tick written there")
 
@@ -72,7 +78,7 @@ class ShardFailed(_RunEvent):
     """A shard's answer could not be had, or was not what it should be; nothing of it was published."""
 
     event: Literal["shard_failed"] = "shard_failed"
-    shard: str
+    shard: Shard
     error: str
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
-from libs.contracts.run_events import RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
+from libs.contracts.run_events import LONGEST_ERROR, RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
 from libs.kafka.records import Position, Record
@@ -158,10 +158,14 @@ class Poller:
         )
 
     def _failed(self, command: PollCommand, error: str) -> ShardFailed:
-        return ShardFailed(run_id=command.run_id, source=command.source, at=self._now(), shard=command.shard, error=error)
+        return ShardFailed(
+            run_id=command.run_id, source=command.source, at=self._now(), shard=command.shard, error=error[:LONGEST_ERROR]
+        )
 
     def _skipped(self, command: PollCommand, reason: str) -> RunSkipped:
-        return RunSkipped(run_id=command.run_id, source=command.source, at=self._now(), trigger=command.trigger, reason=reason)
+        return RunSkipped(
+            run_id=command.run_id, source=command.source, at=self._now(), trigger=command.trigger, reason=reason[:LONGEST_ERROR]
+        )
 
     def _is_expired(self, command: PollCommand) -> bool:
         return self._now() >= command.expires_at

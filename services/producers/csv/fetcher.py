@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from glob import has_magic
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from libs.contracts.commands import WHOLE_SOURCE
+from libs.contracts.commands import LONGEST_SHARD, WHOLE_SOURCE
 from libs.process.clock import Clock
 from libs.producing.fetching import MOST_ROWS, Answer, FetchFailedError, NothingToDo, Permit, Row
 from libs.sources.answers import AnswerError
@@ -102,7 +103,12 @@ def _named(files: Iterable[Path], root: Path) -> dict[str, Path]:
 def _shard(relative: Path) -> str:
     """Name a file's shard in UTF-8; never like the whole source or a cursor of another kind."""
     name = os.fsencode(relative).decode("utf-8", "replace")
-    return f"./{name}" if name == WHOLE_SOURCE or name.startswith("#") else name
+    if name == WHOLE_SOURCE or name.startswith("#"):
+        name = f"./{name}"
+    if len(name) <= LONGEST_SHARD:
+        return name
+    digest = sha256(os.fsencode(relative)).hexdigest()
+    return f"{name[: LONGEST_SHARD - len(digest) - 1]}~{digest}"
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -8,8 +8,9 @@ from hashlib import sha256
 
 import pytest
 
+from libs.contracts.run_events import LONGEST_ERROR
 from libs.kafka.records import Record
-from libs.producing.fetching import Answer, Fetcher, Permit, Row
+from libs.producing.fetching import Answer, Fetcher, FetchFailedError, Permit, Row
 from libs.sources.coingecko import SOURCE
 from libs.sources.source import Source
 from tests.integration.producing.bench import Bench, coins
@@ -74,6 +75,17 @@ async def test_an_answer_that_the_broker_refuses_fails_its_shard_and_the_replica
     del rows.rows[1]
     assert (await bench.run()).counts() == (1, 0, 1, 0)
     assert not replica.done()
+
+
+async def test_the_words_of_a_failure_are_cut_to_what_an_event_holds(bench: Bench) -> None:
+    class Wordy(Rows):
+        async def fetch(self, shard: str, permit: Permit) -> Answer:  # noqa: ARG002 it fails before
+            raise FetchFailedError("the provider said: " + incompressible(2_000_000))
+
+    bench.start(Wordy(bench))
+    (error,) = (await bench.run()).errors
+    assert error.startswith("the provider said: ")
+    assert len(error) == LONGEST_ERROR
 
 
 async def test_a_plan_that_the_broker_refuses_fails_its_run(bench: Bench) -> None:

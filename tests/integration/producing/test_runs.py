@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -119,6 +120,19 @@ async def test_a_command_that_is_none_is_set_aside_and_the_next_is_carried_out(b
     assert (await bench.run()).counts() == (5, 0, 5, 0)
     (letter,) = await bench.dead_letters()
     assert (letter.key, letter.value) == (b"*", b"{not json")
+
+
+async def test_a_command_for_a_shard_with_too_long_a_name_is_set_aside(bench: Bench) -> None:
+    serve_pages(bench, coins(range(5)))
+    run_id, now = str(uuid4()), bench.clock.utc()
+    command = {"run_id": run_id, "source": bench.source, "shard": "9" * 1_000_000, "trigger": "manual"}
+    times = {"requested_at": now.isoformat(), "expires_at": (now + timedelta(minutes=5)).isoformat()}
+    await bench.publisher.publish([Record(bench.topics.commands.name, b"9", json.dumps(command | times).encode())])
+    bench.start(coingecko(bench, 100))
+    assert (await bench.run()).counts() == (5, 0, 5, 0)
+    (letter,) = await bench.dead_letters()
+    assert b"at most 512 characters" in dict(letter.headers)["__connect.errors.exception.message"]
+    assert run_id not in {str(event.run_id) for event in await bench.stories()}
 
 
 async def test_a_bug_in_a_fetcher_ends_the_process_instead_of_being_waited_out(bench: Bench) -> None:

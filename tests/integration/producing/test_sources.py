@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.contracts.commands import LONGEST_SHARD
 from libs.contracts.dead_letters import LINE_HEADER
 from libs.producing.fetching import Fetcher
 from libs.sources import coingecko, coinpaprika, csv_file
@@ -184,3 +185,14 @@ class TestCsv(SourceSuite):
         assert (await bench.run()).counts() == (6, 0, 6, 0)
         (tmp_path / "a.csv").unlink()
         assert (await bench.run()).counts() == (5, 5, 0, 0)
+
+    async def test_files_whose_paths_are_longer_than_a_shards_name_keep_apart(self, bench: Bench, tmp_path: Path) -> None:
+        deep = tmp_path.joinpath(*(str(level) * 200 for level in range(3)))
+        deep.mkdir(parents=True)
+        for name in ("a.csv", "b.csv"):
+            (deep / name).write_text(f"symbol\n{name}\n")
+        files = CsvFiles(str(tmp_path / "**" / "*.csv"), bench.clock, bench.named(csv_file.SOURCE))
+        bench.start(files)
+        story = await bench.run()
+        assert story.counts() == (2, 0, 2, 0)
+        assert {len(event.shard) for event in story.published} == {LONGEST_SHARD}
