@@ -8,8 +8,8 @@ from typing import Protocol
 from libs.domain.rejections import Rejection
 from libs.sources.source import Source
 
-MOST_ROWS = 250_000
-"""Of one answer: its cursor, 16 bytes a row, must fit into one message of etl.cursors."""
+MOST_ROWS = 200_000
+"""Of one answer: its cursor, 24 bytes a row in base64, must fit into one message of etl.cursors with what it carries on."""
 
 
 class FetchFailedError(Exception):

@@ -1,11 +1,22 @@
 """A provider whose pages shift, against what must reach the topic."""
 
 from collections import Counter
+from datetime import UTC, datetime
+from random import Random
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libs.producing.published import Published, ShardMemory, content_of
+from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
+from libs.contracts.cursors import PollCursor, pack_carried, pack_contents
+from libs.contracts.topics import CURSORS
+from libs.producing.cursors import cursor_record
+from libs.producing.fetching import MOST_ROWS
+from libs.producing.published import MOST_CARRIED, Published, ShardMemory, content_of
+
+FRAMING = 1_024
+"""Bytes that Kafka's own framing of a batch of one record stays below."""
 
 LISTINGS = 6
 PAGES = 3
@@ -105,6 +116,25 @@ def test_two_files_that_disagree_about_a_listing_do_not_repeat_themselves() -> N
         shards.poll("a", [(1, 1)])
         shards.poll("b", [(1, 2)])
     assert shards.published == [(1, 1), (1, 2)]
+
+
+def test_the_largest_cursor_fits_into_its_topic() -> None:
+    """Ids are hashes: they cannot be compressed."""
+    entropy = Random(1)
+    contents, carried = ([entropy.randbytes(24) for _ in range(many)] for many in (MOST_ROWS, MOST_CARRIED))
+    tick_ids, listings = pack_contents(contents)
+    largest = PollCursor(
+        source="s" * LONGEST_SOURCE,
+        shard="\N{GRINNING FACE}" * LONGEST_SHARD,
+        run_id=UUID(int=0),
+        polled_at=datetime.max.replace(tzinfo=UTC),
+        tick_ids=tick_ids,
+        listings=listings,
+        carried=pack_carried(carried),
+        whole_at=datetime.max.replace(tzinfo=UTC),
+    )
+    record = cursor_record("cursors", largest)
+    assert len(record.key or b"") + len(record.value or b"") + FRAMING < CURSORS.largest_message
 
 
 def test_two_rows_of_one_listing_in_one_answer_are_both_published_once() -> None:
