@@ -63,7 +63,10 @@ def asyncapi() -> Document:
         "info": {
             "title": "Kasparro topics",
             "version": f"{VERSION}.0.0",
-            "description": "Read committed. Numbers are JSON numbers with the provider's digits: parse them as decimals.",
+            "description": (
+                "Read committed. Numbers are JSON numbers with the provider's digits: parse them as decimals. "
+                "In topics that keep records by age, their Kafka timestamps are the broker's (LogAppendTime)."
+            ),
         },
         "defaultContentType": "application/json",
         "channels": {topic.name: _channel(topic) for topic in TOPICS},

@@ -23,6 +23,9 @@ COMPACTION = {"segment.bytes": "33554432", "segment.ms": "3600000", "min.cleanab
 """Whoever starts reads a compacted topic whole. By default a segment grows to 1 GiB before it is compacted at all, a week of
 cursors; these keep it near what it holds."""
 
+BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
+"""Records are kept by their age, and by its sender's clock one may be refused (ahead) or deleted at once (far behind)."""
+
 
 class TopicsError(Exception):
     """A topic could not be created; the message says which and why."""
@@ -145,7 +148,7 @@ def topic_config(topic: Topic) -> dict[str, str]:
     if topic.kept is None:
         settings |= COMPACTION
     else:
-        settings["retention.ms"] = str(int(topic.kept.total_seconds() * 1000))
+        settings |= {"retention.ms": str(int(topic.kept.total_seconds() * 1000)), **BROKERS_CLOCK}
     return settings
 
 

@@ -1,16 +1,19 @@
 """Topics are created as declared, once, and differences are told rather than mended."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from libs.contracts.topics import Topic
 from libs.devstack.ports import free_port
 from libs.kafka.admin import Difference, TopicReport, TopicsError, ensure_topics, wait_until_reachable
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError
+from libs.kafka.tailing import read_to_end
 
 
 @pytest.fixture
@@ -59,3 +62,20 @@ async def test_a_broker_that_is_away_is_named_in_time() -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     with pytest.raises(KafkaUnreachableError, match=nowhere):
         await wait_until_reachable(KafkaConnection(nowhere, "test-admin"), timeout_seconds=0.3)
+
+
+@pytest.mark.parametrize("wrong_by", [timedelta(hours=2), timedelta(days=-30)])
+async def test_a_record_is_as_old_as_the_broker_says_whatever_its_senders_clock(
+    connection: KafkaConnection, topic: Topic, wrong_by: timedelta
+) -> None:
+    """A clock ahead would be refused, and the records of one far behind would be gone with the next retention."""
+    await ensure_topics(connection, [topic])
+    now = time.time()
+    producer = AIOKafkaProducer(**connection.options())
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic.name, b"value", timestamp_ms=int((now + wrong_by.total_seconds()) * 1000))
+    finally:
+        await producer.stop()
+    (record,) = await read_to_end(connection, topic.name)
+    assert record.timestamp_ms / 1000 == pytest.approx(now, abs=60)
