@@ -40,14 +40,16 @@ CREATE TABLE etl_run_shards (
     PRIMARY KEY (run_id, shard)
 );
 
--- What the normalizer counted of a run in one partition. through_offset makes the counting repeatable: a record read
--- again, after a crash or in a replay, was counted already.
+-- What the normalizer counted of a run in one partition of a source's topic; only what is in the topic of the run's own
+-- source is the run's. through_offset makes the counting repeatable: a record read again, after a crash or in a replay, was
+-- counted already.
 CREATE TABLE etl_run_progress (
     run_id         uuid    NOT NULL,
+    source         text    NOT NULL,
     partition      integer NOT NULL,
     through_offset bigint  NOT NULL,
     stored         bigint  NOT NULL,
     duplicate      bigint  NOT NULL,
     dead_lettered  bigint  NOT NULL,
-    PRIMARY KEY (run_id, partition)
+    PRIMARY KEY (run_id, source, partition)
 );

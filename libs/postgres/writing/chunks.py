@@ -53,7 +53,8 @@ async def write_chunk(pool: Pool, destination: Destination, partition: int, entr
     Safe to repeat, and to run at the same time as another worker's: older data never overwrites newer, and a record
     counts once for its run.
     """
-    locked = {destination.partition_of(uid) for uid in {entry.quote.asset_uid for entry in entries if isinstance(entry, Tick)}}
+    uids = {entry.quote.asset_uid for entry in entries if isinstance(entry, Tick)}
+    locked = {partition} | {destination.partition_of(uid) for uid in uids}
     while True:
         try:
             async with pool.acquire() as connection, connection.transaction():
@@ -67,7 +68,8 @@ async def _apply(
 ) -> Written:
     ticks = [entry for entry in entries if isinstance(entry, Tick)]
     if not ticks:
-        await run_progress.count(connection, partition, list(_outcomes(entries, set())))
+        await connection.execute(LOCK, LOCK_SPACE, partition)
+        await run_progress.count(connection, destination.source, partition, list(_outcomes(entries, set())))
         return Written(Counted(0, 0, len(entries)))
     newest = [quote for _, quote in sorted(newest_of_each_listing(tick.quote for tick in ticks).items())]
     left = await _lock(connection, destination, newest, locked)
@@ -75,7 +77,7 @@ async def _apply(
     moved_ids = await quotes.upsert_newest(connection, newest)
     moved = [quote for quote in newest if quote.source_id in moved_ids]
     outcomes = list(_outcomes(entries, set(stored)))
-    await run_progress.count(connection, partition, outcomes)
+    await run_progress.count(connection, destination.source, partition, outcomes)
     written = await _recompute(connection, destination, moved, left)
     again = [tick.quote.tick_id for tick in ticks if tick.quote.tick_id not in stored]
     counted = Counted(len(stored), len(ticks) - len(stored), len(entries) - len(ticks))

@@ -71,7 +71,7 @@ LOAD_PUBLISHED: Final = """
     FROM etl_runs AS run
     LEFT JOIN LATERAL (
         SELECT sum(stored) AS stored, sum(duplicate) AS duplicate, sum(dead_lettered) AS dead_lettered
-        FROM etl_run_progress WHERE run_id = run.run_id
+        FROM etl_run_progress WHERE run_id = run.run_id AND source = run.source
     ) AS applied ON true
     LEFT JOIN LATERAL (
         SELECT array_agg(last_offsets::text) AS last_offsets,

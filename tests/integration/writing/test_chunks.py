@@ -1,16 +1,35 @@
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
+from libs.contracts.run_events import RunEvent, RunStarted, ShardCounts, ShardPublished
+from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Pool
-from libs.postgres.writing.chunks import Destination, Entry, write_chunk
+from libs.postgres.writing import run_progress
+from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, write_chunk
+from libs.postgres.writing.run_progress import Outcome
+from libs.postgres.writing.runs import load_published, project
 from libs.postgres.writing.ticks import Counted, SetAside, Tick
-from tests.integration.writing.conftest import COINGECKO, COINPAPRIKA, RUN, numbered, place_of, snapshot, tick
+from tests.integration.streaming.conftest import eventually
+from tests.integration.writing.conftest import (
+    COINGECKO,
+    COINPAPRIKA,
+    RUN,
+    START,
+    numbered,
+    place_of,
+    snapshot,
+    tick,
+    unique_run,
+)
 
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -36,7 +55,7 @@ async def test_the_same_chunk_again_changes_nothing_and_is_published_again(pool:
     assert sorted(again.changed, key=lambda one: one.asset.asset_uid) == sorted(
         first.changed, key=lambda one: one.asset.asset_uid
     )
-    assert before["etl_run_progress"] == [(RUN, 0, 3, 3, 1, 0)]
+    assert before["etl_run_progress"] == [(RUN, "coingecko", 0, 3, 3, 1, 0)]
 
 
 async def test_older_data_never_overwrites_newer(pool: Pool) -> None:
@@ -146,7 +165,44 @@ async def test_records_set_aside_count_for_their_run_once(pool: Pool) -> None:
         written = await write_chunk(pool, COINGECKO, 2, entries)
         assert written.counted.dead_lettered == 2
     rows = await pool.fetch("SELECT * FROM etl_run_progress")
-    assert [tuple(row.values()) for row in rows] == [(RUN, 2, 5, 1, 0, 1)]
+    assert [tuple(row.values()) for row in rows] == [(RUN, "coingecko", 2, 5, 1, 0, 1)]
+
+
+async def test_a_record_in_another_sources_topic_takes_nothing_from_a_runs_count(pool: Pool) -> None:
+    run = unique_run()
+    await project(pool, published(run, shard_last_offset=0))
+    await write_chunk(pool, COINPAPRIKA, 0, [SetAside(500, run)])
+    await write_chunk(pool, COINGECKO, 0, numbered([tick("one", "one", run_id=run)]))
+    (waiting,) = await load_published(pool)
+    assert (waiting.totals.stored, waiting.totals.dead_lettered) == (1, 0)
+
+
+async def test_two_writers_of_the_same_records_count_them_once_although_none_is_a_tick(pool: Pool) -> None:
+    bad: list[Entry] = [SetAside(number, RUN) for number in range(5)]
+    async with pool.acquire() as connection, connection.transaction():
+        # What another worker, that was thought dead, has done of its chunk so far.
+        await connection.execute(LOCK, LOCK_SPACE, 1)
+        await run_progress.count(connection, "coingecko", 1, [Outcome(RUN, number, "dead_lettered") for number in range(3)])
+        ours = asyncio.create_task(write_chunk(pool, COINGECKO, 1, bad))
+        await eventually(waits_for_a_lock(pool), "we wait for our turn")
+    await ours
+    assert await pool.fetchval("SELECT dead_lettered FROM etl_run_progress") == 5
+
+
+def waits_for_a_lock(pool: Pool) -> Callable[[], Awaitable[bool]]:
+    async def reached() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"))
+
+    return reached
+
+
+def published(run: UUID, *, shard_last_offset: int) -> list[RunEvent]:
+    counts = ShardCounts(fetched=1, unchanged=0, published=1, dead_lettered=0)
+    common: dict[str, Any] = {"run_id": run, "source": "coingecko", "at": START}
+    return [
+        RunStarted(**common, trigger=Trigger.MANUAL, shards=("1",)),
+        ShardPublished(**common, shard="1", counts=counts, last_offsets={0: shard_last_offset}),
+    ]
 
 
 async def test_a_terminated_connection_is_an_outage(pool: Pool) -> None:
