@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from libs.kafka.errors import KafkaUnreachableError
 
@@ -13,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 262_144
 LINGER_MS = 10
+LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 2.0
 """A client whose broker is away would otherwise try for ever to send what it holds."""
 
@@ -23,6 +26,24 @@ async def abandon(client: AIOKafkaProducer) -> None:
     _forget_errors(client)
     await _bounded(client.stop())
     await _bounded(client.client.close())
+
+
+async def partitions_of(client: AIOKafkaClient, topic: str) -> set[int]:
+    """Return the numbers of a topic's partitions, waiting for it as long as for an answer: somebody is about to create it.
+
+    Asks for all topics until it is there: a broker may create one that it is asked for by name, and not as declared.
+    """
+    async with asyncio.timeout(client._request_timeout_ms / 1000):  # noqa: SLF001 told to it once
+        while client.cluster.partitions_for_topic(topic) is None:
+            try:
+                there = await client.fetch_all_metadata()
+            except KafkaError as error:
+                raise KafkaUnreachableError(repr(error)) from error
+            if there.partitions_for_topic(topic) is not None:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        partitions: set[int] = await client._wait_on_metadata(topic)  # noqa: SLF001 partitions_for_topic does not ask the broker
+    return partitions
 
 
 def _forget_errors(client: AIOKafkaProducer) -> None:

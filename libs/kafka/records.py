@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
+from libs.kafka.clients import partitions_of
 from libs.kafka.errors import WedgedProducerError
 from libs.kafka.partitioning import partition_of
 
@@ -43,7 +44,7 @@ async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) ->
 
     When this is cancelled or fails, what the client holds may still be sent: to be sure that it is not, abandon the client.
     """
-    partitions = {topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}}
+    partitions = {topic: len(await partitions_of(producer.client, topic)) for topic in {record.topic for record in records}}
     batches = _packed(producer, records, partitions)
     bases = await asyncio.gather(*await _handed_over(producer, batches), return_exceptions=True)
     positions: list[Position] = [Position(-1, -1)] * len(records)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from libs.kafka.clients import close_consumer
+from libs.kafka.clients import close_consumer, partitions_of
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
 
@@ -212,7 +212,7 @@ async def read_to_end(connection: KafkaConnection, topic: str, *, timeout_second
 
 async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
     """Return the partitions of a topic. One that is not there (yet) is an outage: somebody is about to create it."""
-    partitions = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 partitions_for_topic does not ask the broker
+    partitions = await partitions_of(consumer._client, topic)  # noqa: SLF001 a producer shows its client, a consumer does not
     return [TopicPartition(topic, partition) for partition in sorted(partitions)]
 
 
