@@ -1,5 +1,6 @@
 """What the producers have published, by shard, as etl.cursors tells it."""
 
+import binascii
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -48,9 +49,12 @@ class CursorBoard:
             return
         try:
             cursor = CURSOR.validate_json(record.value)
+            ticks = len(unpack_tick_ids(cursor.tick_ids)) if isinstance(cursor, PollCursor) else 0
         except ValidationError as error:
             log.warning("cursor_unreadable", offset=record.offset, error=str(error.errors(include_input=False)[:1]))
             return
+        except binascii.Error as error:
+            log.warning("cursor_unreadable", offset=record.offset, error=f"tick_ids are not base64: {error}")
+            return
         if isinstance(cursor, PollCursor):
-            ticks = len(unpack_tick_ids(cursor.tick_ids))
             self._held[key] = ShardCursor(cursor.source, cursor.shard, cursor.run_id, cursor.polled_at, ticks)
