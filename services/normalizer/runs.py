@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 
 STAGE: Final = "runs"
 EAGER_SECONDS: Final = 0.05
-"""Between two looks while a run waits for its ticks."""
+"""Between two looks while a run waits for its ticks; doubled up to the longest as long as nothing moves."""
+LONGEST_WAIT_SECONDS: Final = 2.0
 IDLE_SECONDS: Final = 1.0
 """Between two looks otherwise; a run that becomes published wakes us at once."""
 LONGEST_ERROR: Final = 10_000
@@ -98,6 +99,10 @@ class Ownership(Protocol):
         """Return where the topic ends now, what transactions hide included. Raises KafkaUnreachableError."""
         ...
 
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        """Return the same for each partition of another topic. Raises KafkaUnreachableError."""
+        ...
+
 
 @dataclass
 class RunEnds:
@@ -115,6 +120,9 @@ class RunEnds:
     projected: asyncio.Event
     _barrier: int = 0
     _ended: set[UUID] = field(default_factory=set)
+    _seen: object = None
+    """What the last look found; as long as the next finds the same, nothing moves."""
+    _wait: float = EAGER_SECONDS
 
     async def keep_ending(self) -> None:
         """Look for ever, through outages of Kafka and Postgres."""
@@ -138,6 +146,7 @@ class RunEnds:
             await self.client.open()
             self._barrier = await self.ownership.log_end()
             self._ended.clear()
+            self._wait = EAGER_SECONDS
         applied = self.ownership.applied()
         if applied is None or applied < self._barrier:
             return True
@@ -153,13 +162,35 @@ class RunEnds:
             ids = {run.run_id for run in done}
             counted = await self.outlets.through_postgres(lambda: load_published(self.outlets.pool))
             await self._end([run for run in counted if run.run_id in ids])
+        elif self._is_still(waiting, committed):
+            await self._end(await self._without_ticks(waiting))
         return len(done) < len(waiting)
+
+    def _is_still(self, waiting: Sequence[PublishedRun], committed: Mapping[tuple[str, int], int]) -> bool:
+        """Wait longer until the next look if nothing has moved since the last; return whether that is so for long."""
+        seen = [run.run_id for run in waiting], committed
+        self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS) if seen == self._seen else EAGER_SECONDS
+        self._seen = seen
+        return self._wait == LONGEST_WAIT_SECONDS
+
+    async def _without_ticks(self, runs: Sequence[PublishedRun]) -> list[PublishedRun]:
+        """Return the runs whose ticks are in no log any more, with that as their error: the topic was made anew."""
+        topics = {run.source: self.raw_topics.get(run.source) for run in runs}
+        ends = {source: {} if topic is None else await self.ownership.ends(topic) for source, topic in topics.items()}
+        gone = [
+            run
+            for run in runs
+            if any(offset >= ends[run.source].get(partition, 0) for partition, offset in run.last_offsets.items())
+        ]
+        return [replace(run, errors=(*run.errors, "its ticks are gone from their topic")) for run in gone]
 
     def _is_applied(self, run: PublishedRun, committed: Mapping[tuple[str, int], int]) -> bool:
         topic = self.raw_topics.get(run.source, "")
         return all(committed.get((topic, partition), 0) > offset for partition, offset in run.last_offsets.items())
 
     async def _end(self, runs: Sequence[PublishedRun]) -> None:
+        if not runs:
+            return
         events = [self._end_of(run) for run in runs]
         async with self.client.transaction() as transaction:
             await transaction.send(
@@ -176,11 +207,8 @@ class RunEnds:
         return RunSucceeded(run_id=run.run_id, source=run.source, at=at, totals=run.totals)
 
     async def _until_worth_a_look(self, *, waiting: bool) -> None:
-        if waiting:
-            await self.outlets.clock.sleep(EAGER_SECONDS)
-            return
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(self._wait if waiting else IDLE_SECONDS):
                 await self.projected.wait()
         except TimeoutError:
             return

@@ -84,6 +84,10 @@ class RunsPartition:
         """See `services.normalizer.runs.Ownership`."""
         return (await self.probe.ends(self.topic))[0]
 
+    async def ends(self, topic: str) -> Mapping[int, int]:
+        """See `services.normalizer.runs.Ownership`."""
+        return await self.probe.ends(topic)
+
 
 async def run_normalizer(
     connection: KafkaConnection,

@@ -23,7 +23,7 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
 from libs.kafka.tailing import TopicRecord, open_end_probe, topic_record
-from libs.kafka.transactions import TransactionalClient
+from libs.kafka.transactions import Transaction, TransactionalClient
 from libs.postgres.pool import Pool
 from libs.streaming.checkpoints import open_checkpoints
 from services.normalizer.runs import IDLE_SECONDS
@@ -95,6 +95,13 @@ def caught_up(connection: KafkaConnection, topics: Topics) -> Callable[[], Await
             return (await checkpoints.committed()).get((topics.runs, 0), 0) >= end
 
     return reached
+
+
+async def hide_tick(transaction: Transaction, topics: Topics, event: ShardPublished) -> ShardPublished:
+    """Send the run's last tick in a transaction that is still open; return the event that tells of it."""
+    tick = record_of(topics.raw["coingecko"], raw_tick("a", "a", run_id=event.run_id))
+    (place,) = await transaction.send([tick])
+    return event.model_copy(update={"last_offsets": {place.partition: place.offset}})
 
 
 def started(run_id: UUID, *shards: str) -> list[RunEvent]:
@@ -190,14 +197,31 @@ async def test_a_run_waits_for_its_ticks(
 ) -> None:
     run_id = uuid4()
     event = await publish_shard(publisher, topics, run_id, "1", ["a"])
-    partition, offset = next(iter(event.last_offsets.items()))
-    later = event.model_copy(update={"last_offsets": {partition: offset + 1}})
-    await publisher.publish([event_record(topics.runs, one) for one in [*started(run_id, "1"), later]])
+    hiding = TransactionalClient(connection, f"hiding-{run_id}")
+    await hiding.open()
     async with normalizer_running(connection, database_url, topics):
-        await eventually(status_is(pool, run_id, RunStatus.PUBLISHED), "the run is published")
-        await publish_shard(publisher, topics, run_id, "1", ["a"])
+        async with hiding.transaction() as transaction:
+            later = await hide_tick(transaction, topics, event)
+            await publisher.publish([event_record(topics.runs, one) for one in [*started(run_id, "1"), later]])
+            await eventually(status_is(pool, run_id, RunStatus.PUBLISHED), "the run is published")
         await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has succeeded")
+    await hiding.close()
     assert await pool.fetchval("SELECT duplicate FROM etl_runs WHERE run_id = $1", run_id) == 1
+
+
+async def test_a_run_whose_ticks_are_gone_fails_and_holds_up_no_other(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    lost, other = uuid4(), uuid4()
+    event = await publish_shard(publisher, topics, lost, "1", ["a"])
+    beyond = event.model_copy(update={"last_offsets": dict.fromkeys(event.last_offsets, 1000)})
+    await publisher.publish([event_record(topics.runs, one) for one in [*started(lost, "1"), beyond]])
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, lost, RunStatus.FAILED), "the run has failed")
+        events = [*started(other, "1"), await publish_shard(publisher, topics, other, "1", ["b"])]
+        await publisher.publish([event_record(topics.runs, one) for one in events])
+        await eventually(status_is(pool, other, RunStatus.SUCCEEDED), "the other has succeeded")
+    assert await pool.fetchval("SELECT error FROM etl_runs WHERE run_id = $1", lost) == "its ticks are gone from their topic"
 
 
 async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_next_worker(
@@ -205,9 +229,6 @@ async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_nex
 ) -> None:
     run_id = uuid4()
     event = await publish_shard(publisher, topics, run_id, "1", ["a"])
-    partition, offset = next(iter(event.last_offsets.items()))
-    later = event.model_copy(update={"last_offsets": {partition: offset + 1}})
-    await publisher.publish([event_record(topics.runs, one) for one in [*started(run_id, "1"), later]])
 
     async def ends_written() -> int:
         return len([end for end in ends(await all_written(connection, topics.runs)) if end.run_id == run_id])
@@ -215,14 +236,17 @@ async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_nex
     async def has_ended() -> bool:
         return await ends_written() > 0
 
-    hanging = TransactionalClient(connection, f"hanging-{run_id}")
+    hanging, hiding = (TransactionalClient(connection, f"{name}-{run_id}") for name in ("hanging", "hiding"))
     await hanging.open()
+    await hiding.open()
     async with hanging.transaction() as transaction:
         async with normalizer_running(connection, database_url, topics):
-            await eventually(status_is(pool, run_id, RunStatus.PUBLISHED), "the run is published")
-            await eventually(caught_up(connection, topics), "the worker has applied the whole topic")
-            await transaction.send([event_record(topics.runs, started(uuid4(), "1")[0])])
-            await publish_shard(publisher, topics, run_id, "1", ["a"])
+            async with hiding.transaction() as tick:
+                later = await hide_tick(tick, topics, event)
+                await publisher.publish([event_record(topics.runs, one) for one in [*started(run_id, "1"), later]])
+                await eventually(status_is(pool, run_id, RunStatus.PUBLISHED), "the run is published")
+                await eventually(caught_up(connection, topics), "the worker has applied the whole topic")
+                await transaction.send([event_record(topics.runs, started(uuid4(), "1")[0])])
             await eventually(has_ended, "the run has ended, above the open transaction")
         async with normalizer_running(connection, database_url, topics):
             await publish_shard(publisher, topics, uuid4(), "1", ["b"])
@@ -231,6 +255,7 @@ async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_nex
             while time.monotonic() - began < 2 * IDLE_SECONDS:
                 assert await ends_written() == 1
     await hanging.close()
+    await hiding.close()
     async with normalizer_running(connection, database_url, topics):
         await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the end is seen")
     assert await ends_written() == 1
