@@ -6,8 +6,6 @@ import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-import pytest
-
 from libs.contracts.commands import LONGEST_SHARD
 from libs.contracts.dead_letters import LINE_HEADER
 from libs.producing.fetching import Fetcher
@@ -17,9 +15,9 @@ from services.producers.coinpaprika.fetcher import CoinPaprika
 from services.producers.csv.fetcher import CsvFiles
 from tests.integration.producing.bench import Bench
 from tests.integration.producing.provider_server import answer
+from tests.recorded import RECORDED, needs_full_recordings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-RECORDED = Path(__file__).parents[4] / "shared" / "recorded" / "payloads"
 
 
 class SourceSuite(ABC):
@@ -118,9 +116,9 @@ class TestCoinPaprika(SourceSuite):
     def serve_rubbish(self, bench: Bench, folder: Path) -> None:
         bench.server.respond["/tickers"] = answer('{"error": "something is wrong"}')
 
-    @pytest.mark.skipif(not RECORDED.is_dir(), reason="the full recorded answers are not here")
+    @needs_full_recordings
     async def test_the_whole_recorded_answer_arrives(self, bench: Bench) -> None:
-        whole = (RECORDED / "coinpaprika_tickers_full_2021-08-12_3795rows.json").read_bytes()
+        whole = (RECORDED / "payloads" / "coinpaprika_tickers_full_2021-08-12_3795rows.json").read_bytes()
         bench.server.respond["/tickers"] = answer(whole)
         bench.start(CoinPaprika(bench.provider("CoinPaprika"), bench.named(coinpaprika.SOURCE)))
         assert (await bench.run()).counts() == (3_795, 0, 3_795, 0)
