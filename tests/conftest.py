@@ -1,11 +1,14 @@
 """A real broker and a real Postgres for every test that asks, started once a session, each with its own ports and folder.
 
 KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL name others. What is missing fails the test that needs it; nothing is skipped.
+`make test` divides the tests among processes, each a session with a broker and a Postgres of its own.
 """
 
 import asyncio
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -21,6 +24,22 @@ from libs.devstack.jars import fetch_jars
 from libs.postgres.migrations import migrate
 
 ROOT = Path(__file__).parents[1]
+TOOLS = ROOT / ".tools" / "kafka"
+MOST_WORKERS = 6
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: most of the slow tests wait. Each takes about 700 MB with its broker and database."""
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) + 1)
+
+
+@contextmanager
+def one_session_at_a_time(tools: Path = TOOLS) -> Iterator[None]:
+    """Hold what all sessions share, so that one fetches or trains while the others wait, and then find it there."""
+    tools.mkdir(parents=True, exist_ok=True)
+    with (tools / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +58,8 @@ def session_folder(nursery: Nursery) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def kafka_jars() -> Jars:
     repository = os.environ.get("MAVEN_REPOSITORY_URL")
-    return Jars.of(asyncio.run(fetch_jars(ROOT / "kafka.lock", ROOT / ".tools" / "kafka", repository_url=repository)))
+    with one_session_at_a_time():
+        return Jars.of(asyncio.run(fetch_jars(ROOT / "kafka.lock", TOOLS, repository_url=repository)))
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +88,7 @@ def postgres_server_url(nursery: Nursery, session_folder: Path) -> Iterator[str]
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server_url: str) -> Iterator[str]:
     """The name of a migrated database that nobody connects to."""
-    name = _create(postgres_server_url, template="template1")
+    name = create_database(postgres_server_url, template="template1")
     migrate(_url_of(postgres_server_url, name))
     yield name
     _drop(postgres_server_url, name)
@@ -77,7 +97,7 @@ def migrated_template(postgres_server_url: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_server_url: str, migrated_template: str) -> Iterator[str]:
     """A fresh, migrated database, dropped after the test, whoever is still connected."""
-    name = _create(postgres_server_url, template=migrated_template)
+    name = create_database(postgres_server_url, template=migrated_template)
     yield _url_of(postgres_server_url, name)
     _drop(postgres_server_url, name)
 
@@ -85,12 +105,13 @@ def database_url(postgres_server_url: str, migrated_template: str) -> Iterator[s
 @pytest.fixture
 def empty_database_url(postgres_server_url: str) -> Iterator[str]:
     """A fresh database without a table, dropped after the test."""
-    name = _create(postgres_server_url, template="template1")
+    name = create_database(postgres_server_url, template="template1")
     yield _url_of(postgres_server_url, name)
     _drop(postgres_server_url, name)
 
 
-def _create(server_url: str, *, template: str) -> str:
+def create_database(server_url: str, *, template: str) -> str:
+    """Make a database like the template, under a name that nobody has; return the name."""
     name = f"kasparro_test_{uuid4().hex}"
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
         sql.Identifier(name), sql.Identifier(template)

@@ -60,6 +60,10 @@ class ScheduleMark(BaseModel):
     kind: Literal["schedule"] = "schedule"
     source: str = Field(max_length=LONGEST_SOURCE)
     requested_at: AwareDatetime
+    interval_seconds: float | None = Field(
+        None, description="How long after it the next is due; null when none is, or when nobody told", gt=0
+    )
+    since: AwareDatetime | None = Field(None, description="From when that interval counts, if not from requested_at")
 
 
 Cursor = Annotated[PollCursor | QuotaUsage | ScheduleMark, Field(discriminator="kind")]

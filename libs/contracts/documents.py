@@ -11,8 +11,10 @@ from pydantic import BaseModel, TypeAdapter
 from libs.contracts.asset import Asset
 from libs.contracts.commands import PollCommand
 from libs.contracts.cursors import CURSOR
+from libs.contracts.gaps import GAP
 from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT
+from libs.contracts.settlements import Settlement
 from libs.contracts.topics import TOPICS, Topic
 
 Model = type[BaseModel] | TypeAdapter[Any]
@@ -30,6 +32,8 @@ MESSAGES: Mapping[str, Model] = {
     "PollCommand": PollCommand,
     "RunEvent": RUN_EVENT,
     "Cursor": CURSOR,
+    "Gap": GAP,
+    "Settlement": Settlement,
 }
 
 DEAD_LETTER_HEADERS: Mapping[str, str] = {

@@ -13,12 +13,17 @@ from pydantic import BaseModel, TypeAdapter
 from libs.contracts.asset import Asset
 from libs.contracts.commands import PollCommand
 from libs.contracts.cursors import CURSOR
+from libs.contracts.gaps import GAP
 from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT
+from libs.contracts.settlements import Settlement
 
 PARTITIONS = 6
 """Default of the raw topics, assets.normalized, the commands and the dead letters. The first two must stay equal: one
 asset_uid is one partition number everywhere (murmur2), so related partitions are assigned together."""
+
+SEGMENT_LASTS = timedelta(days=1)
+"""Kafka deletes whole segments: a record may outlive its topic's `kept` by as long as a segment is written to."""
 
 NORMALIZER_GROUP = "kasparro-normalizer"
 """The consumer group whose committed offsets are the checkpoints."""
@@ -114,9 +119,30 @@ DEAD_LETTERS = Topic(
     key="as the original",
     model=None,
     writers=("producers", "normalizer"),
-    readers=("operator",),
+    readers=("normalizer", "operator"),
     kept=timedelta(days=30),
     largest_message=2_097_152,  # the largest raw record, and its headers
+)
+SETTLEMENTS = Topic(
+    name="etl.settlements",
+    summary="Which dead letters have been re-driven or dropped",
+    key="partition of ticks.dead-letter",
+    model=Settlement,
+    writers=("operator",),
+    readers=("normalizer", "operator"),
+    kept=None,
+    partitions=1,
+    largest_message=8_388_608,
+)
+GAPS = Topic(
+    name="etl.gaps",
+    summary="What is known to be missing: runs that were missed, offsets that retention removed unread",
+    key="source",
+    model=GAP,
+    writers=("producers", "normalizer"),
+    readers=("normalizer", "subscribers"),
+    kept=timedelta(days=30),
+    partitions=1,
 )
 
 TOPICS: tuple[Topic, ...] = (
@@ -126,4 +152,6 @@ TOPICS: tuple[Topic, ...] = (
     RUN_EVENTS,
     CURSORS,
     DEAD_LETTERS,
+    SETTLEMENTS,
+    GAPS,
 )

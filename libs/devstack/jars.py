@@ -15,8 +15,8 @@ import aiohttp
 
 from libs.devstack.errors import JarsUnavailableError
 
-KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
-"""What the lock is resolved from (`make kafka-lock`)."""
+KAFKA = "org.apache.kafka:kafka_2.13:4.2.2"
+"""What the lock is resolved from (`make kafka-lock`): the newest without KAFKA-20734, see docs/architecture.md."""
 
 KAFKA_LOG = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.5"
 """What lets the broker write a log; all that it needs comes with the broker."""

@@ -11,7 +11,8 @@ from aiokafka import errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from libs.contracts.topics import Topic
+from libs.contracts.topics import SEGMENT_LASTS, Topic
+from libs.kafka.access import knock
 from libs.kafka.clients import close_admin
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, is_outage
@@ -88,6 +89,7 @@ async def wait_until_reachable(connection: KafkaConnection, *, timeout_seconds: 
 
 @asynccontextmanager
 async def _admin(connection: KafkaConnection, deadline: float) -> AsyncIterator[AIOKafkaAdminClient]:
+    await knock(connection)  # the client below takes a refusal for an outage
     admin = AIOKafkaAdminClient(**connection.options())
     try:
         await _connected(admin, connection, deadline)
@@ -148,7 +150,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
     if topic.kept is None:
         settings |= COMPACTION
     else:
-        settings |= {"retention.ms": str(int(topic.kept.total_seconds() * 1000)), **BROKERS_CLOCK}
+        lasts = {"retention.ms": topic.kept, "segment.ms": SEGMENT_LASTS}
+        settings |= {name: str(int(time.total_seconds() * 1000)) for name, time in lasts.items()} | BROKERS_CLOCK
     return settings
 
 

@@ -10,6 +10,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from libs.kafka.clients import close_consumer
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import KafkaUnreachableError, is_outage, telling_outages
 from libs.kafka.tailing import OFFSETS_SECONDS, RETRY_SECONDS, TopicRecord, partitions_of_topic, topic_record
 
@@ -137,6 +138,7 @@ async def _watch(consumer: AIOKafkaConsumer) -> None:
 async def _joined(connection: KafkaConnection, group: str, topic: str) -> AIOKafkaConsumer:
     """Connect, however long it takes; says when that begins to take long and when it is over."""
     away = False
+    read_any_header_name()
     while True:
         consumer = AIOKafkaConsumer(
             **connection.options(),

@@ -11,23 +11,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition, errors
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import OffsetAndMetadata
 
+from libs.contracts.raw_tick import decode_raw_tick
 from libs.kafka.clients import close_admin, close_consumer
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
+from libs.kafka.members import COORDINATOR_COMING, LOOK_AGAIN_SECONDS, describe
 from libs.kafka.tailing import partitions_of_topic
 
 PROBE_SECONDS = 2.0
 READ_SECONDS = 8.0
 STEP_MS = 100
-COORDINATOR_COMING = (
-    errors.GroupCoordinatorNotAvailableError,
-    errors.GroupLoadInProgressError,
-    errors.NotCoordinatorForGroupError,
-)
 PROBE_FETCH_BYTES = 16_384
 """The first record of a partition is enough."""
 
@@ -39,7 +39,8 @@ class PartitionLag:
     `committed` is None when the group has never committed there; `log_start` and `log_end` are the offsets of the oldest
     kept record and after the last committed one. `lag_messages` counts the offsets from the oldest unread record on, the
     markers between records too; it is 0 exactly when nothing is left to read. `lag_seconds` is the age (Kafka's timestamp)
-    of the oldest unread record, None when it could not be looked at in time.
+    of the oldest unread record, None when it could not be looked at in time. `event_lag_seconds` is how long ago the event
+    time of that record is, None also when it is no tick.
     """
 
     topic: str
@@ -49,6 +50,7 @@ class PartitionLag:
     log_end: int
     lag_messages: int
     lag_seconds: float | None
+    event_lag_seconds: float | None
 
 
 class LagReader:
@@ -68,6 +70,19 @@ class LagReader:
                     consumer = await self._opened()
                     lags = await self._offsets(consumer, group, topics)
                     return await _probed(consumer, lags, now)
+        except KafkaUnreachableError:
+            await self.close()
+            raise
+        except ConsumerStoppedError as error:  # a ping met an outage, and closed what we were asking with
+            raise KafkaUnreachableError("the connection was closed meanwhile") from error
+
+    async def members(self, group: str) -> int:
+        """Return how many processes are in the group. Raises KafkaUnreachableError."""
+        try:
+            with telling_outages():
+                async with asyncio.timeout(READ_SECONDS), self._one_at_a_time:
+                    await self._opened()
+                    return len((await describe(_open(self._admin), group))[1])
         except KafkaUnreachableError:
             await self.close()
             raise
@@ -97,6 +112,7 @@ class LagReader:
 
     async def _opened(self) -> AIOKafkaConsumer:
         if self._consumer is None:
+            read_any_header_name()
             consumer = AIOKafkaConsumer(
                 **self._connection.options(),
                 group_id=None,
@@ -126,21 +142,25 @@ class LagReader:
         return [_unprobed(place, committed.get(place), starts[place], ends[place]) for place in places]
 
     async def _held(self, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
-        """A broker makes the place where groups keep offsets when it is first asked for one, and says so meanwhile."""
-        while self._admin is not None:
+        while True:
             try:
-                held: Mapping[TopicPartition, OffsetAndMetadata] = await self._admin.list_consumer_group_offsets(group)
+                held: Mapping[TopicPartition, OffsetAndMetadata] = await _open(self._admin).list_consumer_group_offsets(group)
             except COORDINATOR_COMING:
-                await asyncio.sleep(STEP_MS / 1000)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
             else:
                 return held
+
+
+def _open(admin: AIOKafkaAdminClient | None) -> AIOKafkaAdminClient:
+    if admin is None:
         raise KafkaUnreachableError("the connection was closed meanwhile")
+    return admin
 
 
 def _unprobed(place: TopicPartition, committed: int | None, log_start: int, log_end: int) -> PartitionLag:
     behind = max(0, log_end - _next_read(committed, log_start))
     seconds = None if behind else 0.0
-    return PartitionLag(place.topic, place.partition, committed, log_start, log_end, behind, seconds)
+    return PartitionLag(place.topic, place.partition, committed, log_start, log_end, behind, seconds, seconds)
 
 
 def _next_read(committed: int | None, log_start: int) -> int:
@@ -160,16 +180,32 @@ async def _probed(consumer: AIOKafkaConsumer, lags: Sequence[PartitionLag], now:
         fetched = await consumer.getmany(*waiting, timeout_ms=STEP_MS)
         for place, lag in list(waiting.items()):
             if records := fetched.get(place):
-                age = max(0.0, now.timestamp() - records[0].timestamp / 1000)
-                known[place] = replace(lag, lag_messages=max(1, lag.log_end - records[0].offset), lag_seconds=round(age, 3))
+                oldest = records[0]
+                known[place] = replace(
+                    lag,
+                    lag_messages=max(1, lag.log_end - oldest.offset),
+                    lag_seconds=_seconds_since(oldest.timestamp / 1000, now),
+                    event_lag_seconds=_event_lag(oldest.value, now),
+                )
             elif await consumer.position(place) >= lag.log_end:
-                known[place] = replace(lag, lag_messages=0, lag_seconds=0.0)
+                known[place] = replace(lag, lag_messages=0, lag_seconds=0.0, event_lag_seconds=0.0)
             else:
                 continue
             del waiting[place]
             consumer.pause(place)
     consumer.pause(*waiting)
     return list(known.values())
+
+
+def _seconds_since(timestamp: float, now: datetime) -> float:
+    return round(max(0.0, now.timestamp() - timestamp), 3)
+
+
+def _event_lag(value: bytes | None, now: datetime) -> float | None:
+    try:
+        return None if value is None else _seconds_since(decode_raw_tick(value).source_updated_at.timestamp(), now)
+    except (msgspec.DecodeError, ValueError, OverflowError):
+        return None
 
 
 @asynccontextmanager

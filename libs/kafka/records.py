@@ -12,6 +12,9 @@ from libs.kafka.clients import partitions_of
 from libs.kafka.errors import WedgedProducerError
 from libs.kafka.partitioning import partition_of
 
+LOG_APPEND_TIME = 1
+"""Kafka's number for timestamps that the broker gives."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -25,10 +28,11 @@ class Record:
 
 
 class Position(NamedTuple):
-    """Where a record landed."""
+    """Where a record landed. `logged_at_ms`: the broker's time of it where its topic keeps that (LogAppendTime), else -1."""
 
     partition: int
     offset: int
+    logged_at_ms: int = -1
 
 
 @dataclass(slots=True)
@@ -54,8 +58,9 @@ async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) ->
         first = getattr(base, "offset", -1)
         if first < 0:
             raise WedgedProducerError("the broker took a batch for a repeated one and no longer knows where it stands")
+        logged_at_ms = base.timestamp if getattr(base, "timestamp_type", 0) == LOG_APPEND_TIME else -1  # type: ignore[attr-defined] # aiokafka's RecordMetadata
         for place, index in enumerate(batch.indexes):
-            positions[index] = Position(batch.partition, first + place)
+            positions[index] = Position(batch.partition, first + place, logged_at_ms)
     return positions
 
 

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from libs.kafka.clients import close_consumer, partitions_of
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
 
 log = structlog.get_logger(__name__)
@@ -229,6 +230,7 @@ def latest_values(records: Sequence[TopicRecord]) -> dict[bytes, bytes]:
 
 
 def _consumer(connection: KafkaConnection, start: Start, *, isolation: str) -> AIOKafkaConsumer:
+    read_any_header_name()
     return AIOKafkaConsumer(
         **connection.options(),
         group_id=None,

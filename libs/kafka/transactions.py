@@ -154,7 +154,8 @@ def _telling_dead_clients(producer: AIOKafkaProducer) -> Iterator[None]:
 async def _aborted(producer: AIOKafkaProducer) -> bool:
     """Abort at once, so that readers are not held back; say whether the client can go on."""
     try:
-        await asyncio.wait_for(producer.abort_transaction(), ABORT_SECONDS)
+        async with asyncio.timeout(ABORT_SECONDS):  # wait_for of Python 3.11 may swallow a cancellation
+            await producer.abort_transaction()
     except Exception as error:  # noqa: BLE001 whatever it is, the caller closes this client; the first error is what is told
         log.debug("transaction_left_to_its_timeout", error=repr(error))
         return False

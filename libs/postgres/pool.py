@@ -1,7 +1,8 @@
 """The connection pool: how every process reaches Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import asyncpg
@@ -37,8 +38,14 @@ async def open_pool(
         },
         reset=_nothing_to_reset if read_only else None,
     )
-    async with pool:
+    await pool
+    try:
         yield pool
+    finally:
+        # Closing waits for a goodbye of the server, which may be silent; given up, asyncpg cuts the connections.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await pool.close()
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:

@@ -4,67 +4,24 @@ A bad value stops the process with one line that names the variable (exit code 2
 from these; the README's table and .env.example are checked against them.
 """
 
-import re
 import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.process.addresses import is_server, plain_postgres_url
+
 EXIT_BAD_SETTINGS = 2
-_OLD_SCHEMES = ("postgresql+psycopg2://", "postgresql+psycopg://", "postgresql+asyncpg://", "postgres://")
-
-
-_SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/?#@,\[\]]+)(?::([0-9]{1,5}))?")
-_LARGEST_PORT = 65_535
-_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-
-def _plain_postgres_url(url: SecretStr) -> SecretStr:
-    """Accept the spellings that SQLAlchemy users have in their environment; what is refused is never repeated."""
-    text = url.get_secret_value()
-    for scheme in _OLD_SCHEMES:
-        if text.startswith(scheme):
-            text = "postgresql://" + text.removeprefix(scheme)
-    if not _is_postgres_url(text):
-        raise ValueError(
-            "must be postgresql://user:password@host:port/database, with / ? # @ % in a password as %2F %3F %23 %40 %25"
-        )
-    return SecretStr(text)
-
-
-def _is_postgres_url(text: str) -> bool:
-    """Whether every driver reads the same in it: an unescaped character of a password would be read as host, port or path."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    account, _, servers = parts.netloc.rpartition("@")
-    beyond = parts.path + parts.query
-    if parts.scheme != "postgresql" or not text.startswith("postgresql://") or parts.fragment or "#" in text:
-        return False
-    if "@" in account + beyond or _BROKEN_ESCAPE.search(text):
-        return False
-    if not servers:
-        return bool(parse_qs(parts.query).get("host"))
-    return all(_is_server(server, needs_port=False) for server in servers.split(","))
-
-
-def _is_server(text: str, *, needs_port: bool) -> bool:
-    found = _SERVER.fullmatch(text)
-    if found is None or (needs_port and found[1] is None):
-        return False
-    return found[1] is None or 0 < int(found[1]) <= _LARGEST_PORT
 
 
 def _servers(text: str) -> str:
     servers = [server.strip() for server in text.split(",") if server.strip()]
-    if not servers or not all(_is_server(server, needs_port=True) for server in servers):
+    if not servers or not all(is_server(server, needs_port=True) for server in servers):
         raise ValueError("must be host:port, several joined by commas")
     return ",".join(servers)
 
@@ -77,7 +34,7 @@ def _sendable(token: SecretStr) -> SecretStr:
     return token
 
 
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_plain_postgres_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(plain_postgres_url)]
 BootstrapServers = Annotated[str, AfterValidator(_servers)]
 ApiToken = Annotated[SecretStr, AfterValidator(_sendable)]
 
@@ -95,10 +52,14 @@ class LogSettings(Settings):
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: readable on a terminal, JSON elsewhere")
 
 
-class KafkaSettings(Settings):
-    """Where the broker is."""
+class ProgressSettings(Settings):
+    """When a consumer that makes no progress is called stalled."""
 
-    kafka_bootstrap_servers: BootstrapServers = Field(description="host:port, several joined by commas")
+    normalizer_stalled_seconds: float = Field(
+        180.0,  # three times the longest statement: a chunk that Postgres works at is no stall
+        description="So long without a commit, with ticks to apply and no outage, and the normalizer is called stalled",
+        gt=0,
+    )
 
 
 class PostgresSettings(Settings):
@@ -142,7 +103,7 @@ def read_settings(settings: type[AnySettings]) -> AnySettings:
         return settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            print(f"error: {_variable(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+            print(f"error: {_variable(problem['loc'])}{problem['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
 
 
@@ -168,5 +129,5 @@ def _refused_file(named: str | Path, reason: str) -> int:
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]) if location else "settings"
-    return name.upper()
+    """A problem between several variables has no place; its words begin with the one to mend."""
+    return f"{str(location[0]).upper()}: " if location else ""

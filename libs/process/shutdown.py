@@ -2,15 +2,27 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 
 import uvloop
 
+from libs.process.access import AccessRefusedError, leaves
+from libs.process.settings import EXIT_BAD_SETTINGS
+
 
 def run_until_stopped(main: Coroutine[object, object, None]) -> None:
-    """Run `main` to its end or to a signal. A bug in it leaves as its own traceback."""
-    uvloop.run(_cancelled_by_signals(main))
+    """Run `main` to its end or to a signal. A bug in it leaves as its own traceback, a refusal of access as one line."""
+    refusals: list[BaseException] = []
+    try:
+        uvloop.run(_cancelled_by_signals(main))
+    except* AccessRefusedError as group:
+        refusals = leaves(group)
+    if refusals:
+        for line in dict.fromkeys(f"error: {refusal}" for refusal in refusals):
+            print(line, file=sys.stderr)
+        sys.exit(EXIT_BAD_SETTINGS)
 
 
 async def _cancelled_by_signals(main: Coroutine[object, object, None]) -> None:

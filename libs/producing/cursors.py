@@ -90,7 +90,9 @@ class CursorView:
             raise ValueError(f"the cursor of {cursor_key(cursor)} under the key {key}")
         match cursor:
             case PollCursor():
-                self.shards[cursor.shard] = ShardMemory(unpack_contents(cursor), unpack_carried(cursor), cursor.whole_at)
+                self.shards[cursor.shard] = ShardMemory(
+                    unpack_contents(cursor), unpack_carried(cursor), cursor.whole_at, cursor.polled_at
+                )
             case QuotaUsage():
                 self.usages[cursor.command_partition] = cursor
             case ScheduleMark():

@@ -1,6 +1,7 @@
-"""Commands and run events as records."""
+"""Commands, run events and gaps as records."""
 
 from libs.contracts.commands import PollCommand
+from libs.contracts.gaps import Gap
 from libs.contracts.run_events import RunEvent
 from libs.kafka.records import Record
 
@@ -13,3 +14,8 @@ def command_record(topic: str, command: PollCommand) -> Record:
 def event_record(topic: str, event: RunEvent) -> Record:
     """Return the record of an event; the run is the key, so what happened to it stays in order."""
     return Record(topic, str(event.run_id).encode(), event.model_dump_json().encode())
+
+
+def gap_record(topic: str, gap: Gap) -> Record:
+    """Return the record of a gap; the source is the key."""
+    return Record(topic, gap.source.encode(), gap.model_dump_json().encode())

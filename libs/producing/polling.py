@@ -18,6 +18,7 @@ from libs.kafka.records import Position, Record
 from libs.kafka.tailing import TopicRecord
 from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
+from libs.producing.clocks import ClockWrongError, check_clock
 from libs.producing.cursors import CursorView, forgotten
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
 from libs.producing.messages import command_record, event_record
@@ -96,14 +97,16 @@ class Poller:
 
         async def compose() -> Writing:
             known = self.view.published(command.shard)
-            composed.append(await asyncio.to_thread(read.news, known))
-            return self._publication(command, await asyncio.to_thread(read.cursor, known), composed[-1])
+            answered = read.not_before(known.polled_at)
+            composed.append(await asyncio.to_thread(answered.news, known))
+            return self._publication(command, await asyncio.to_thread(answered.cursor, known), composed[-1])
 
         try:
             written = await self.writer.write(compose, command=record)
-        except (RecordsRefusedError, TransactionExpiredError) as error:
+        except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
             log_shard.warning("shard_failed", error=str(error))
-            await self._tell(record, self._failed(command, str(error)))
+            at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
+            await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
@@ -119,6 +122,7 @@ class Poller:
 
     def _publication(self, command: PollCommand, cursor: PollCursor, news: News) -> Writing:
         def published(positions: Sequence[Position]) -> Sequence[Record]:
+            check_clock(positions[: len(news.ticks)], self._now())
             event = ShardPublished(
                 run_id=command.run_id,
                 source=command.source,
@@ -157,10 +161,9 @@ class Poller:
             run_id=command.run_id, source=command.source, at=self._now(), trigger=command.trigger, shards=tuple(shards)
         )
 
-    def _failed(self, command: PollCommand, error: str) -> ShardFailed:
-        return ShardFailed(
-            run_id=command.run_id, source=command.source, at=self._now(), shard=command.shard, error=error[:LONGEST_ERROR]
-        )
+    def _failed(self, command: PollCommand, error: str, *, at: datetime | None = None) -> ShardFailed:
+        words = error[:LONGEST_ERROR]
+        return ShardFailed(run_id=command.run_id, source=command.source, at=at or self._now(), shard=command.shard, error=words)
 
     def _skipped(self, command: PollCommand, reason: str) -> RunSkipped:
         return RunSkipped(

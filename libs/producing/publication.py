@@ -1,8 +1,8 @@
 """From a shard's answer to records: what is unchanged is dropped, what names no listing is set aside, the rest is published."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
@@ -16,6 +16,7 @@ from libs.contracts.run_events import ShardCounts
 from libs.domain.identity import tick_id_of
 from libs.domain.rejections import Rejection
 from libs.kafka.records import Position, Record
+from libs.producing.clocks import CLOCK_ERROR_BELIEVED
 from libs.producing.fetching import Answer, Row
 from libs.producing.published import Published, content_of
 from libs.producing.topics import ProducerTopics
@@ -45,6 +46,15 @@ class ReadAnswer:
     shard: str
     fetched_at: datetime
     rows: Sequence[_Read]
+
+    def not_before(self, polled_at: datetime | None) -> "ReadAnswer":
+        """Return the answer as fetched after the shard's last one, though our clock was set back in between.
+
+        Of two contents with one event time (a rank changes without it) the one that was fetched later counts.
+        """
+        if polled_at is None or not timedelta(0) <= polled_at - self.fetched_at <= CLOCK_ERROR_BELIEVED:
+            return self
+        return replace(self, fetched_at=polled_at + timedelta(milliseconds=1))
 
     def cursor(self, published: Published) -> PollCursor:
         """Return what the shard must remember."""

@@ -28,6 +28,7 @@ class ShardMemory:
     carried: AbstractSet[ContentOf] = frozenset()
     whole_at: datetime | None = None
     """When the whole answer was last published, the unchanged rows too."""
+    polled_at: datetime | None = None
 
 
 def content_of(source_id: str, tick_id: bytes) -> ContentOf:
@@ -58,6 +59,11 @@ class Published:
         """Return when the asking shard was published whole last, should it be published now."""
         known = self._own.whole_at if self._own is not None else None
         return now if known is None or self.whole_is_due(now, retention) else known
+
+    @property
+    def polled_at(self) -> datetime | None:
+        """When the asking shard's last answer was fetched, by the clock of whoever fetched it."""
+        return self._own.polled_at if self._own is not None else None
 
     def holds(self, content: ContentOf) -> bool:
         """Whether this is what its listing had last: on the asking shard, or else wherever the listing was newest."""

@@ -4,6 +4,7 @@ A grow-only counter with one slot a command partition: each owner writes only it
 restarts. A request that was counted and then not sent costs one of the budget; one that was sent and not counted cannot be.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -94,9 +95,35 @@ def _within_a_minute(times: Iterable[datetime], now: datetime) -> tuple[datetime
     return tuple(time for time in times if now - MINUTE < time < now + MINUTE)
 
 
+class OwnMinute:
+    """What this process itself has sent and was told, by the time that it saw pass: a clock that jumps undoes none of that."""
+
+    def __init__(self) -> None:
+        self._sent: deque[float] = deque()
+        self._held_until = 0.0
+
+    def sent(self, at: float) -> None:
+        """Note a request, by its monotonic time."""
+        self._sent.append(at)
+
+    def hold_until(self, at: float) -> None:
+        """Note the provider's Retry-After."""
+        self._held_until = at
+
+    def wait(self, budget: Budget, at: float) -> timedelta:
+        """Return how long to wait before the next request; nothing when it may be sent now."""
+        minute = MINUTE.total_seconds()
+        while self._sent and self._sent[0] <= at - minute:
+            self._sent.popleft()
+        free_at = self._held_until
+        if budget.per_minute is not None and len(self._sent) >= budget.per_minute:
+            free_at = max(free_at, self._sent[-budget.per_minute] + minute)
+        return timedelta(seconds=max(0.0, free_at - at))
+
+
 @dataclass(frozen=True, slots=True)
 class KeyQuota:
-    """The quota as the owner of one command partition keeps it."""
+    """The quota as the owner of one command partition keeps it; `own` is shared by all that the process owns."""
 
     source: str
     command_partition: int
@@ -104,6 +131,7 @@ class KeyQuota:
     writer: PartitionWriter
     view: CursorView
     clock: Clock
+    own: OwnMinute
 
     def permit(self, deadline: datetime) -> "QuotaPermit":
         """Return the permit of one command."""
@@ -127,6 +155,8 @@ class QuotaPermit:
     async def hold_until(self, time: datetime) -> None:
         """Write down the provider's Retry-After; see Permit."""
         quota = self.quota
+        seconds = min(time - quota.clock.utc(), LONGEST_HOLD).total_seconds()
+        quota.own.hold_until(quota.clock.monotonic() + seconds)
 
         async def compose() -> Writing:
             usage = quota.view.usages.get(quota.command_partition)
@@ -141,13 +171,15 @@ class QuotaPermit:
             nonlocal wait
             now = quota.clock.utc()
             wait = wait_before_request(quota.view.usages.values(), quota.budget, now)
+            wait = max(wait, quota.own.wait(quota.budget, quota.clock.monotonic()))
             if wait > timedelta(0):
                 return None
             usage = quota.view.usages.get(quota.command_partition)
             return Writing(claim=counted(usage, quota.source, quota.command_partition, now))
 
         try:
-            await quota.writer.write(compose)
+            if await quota.writer.write(compose):
+                quota.own.sent(quota.clock.monotonic())
         except MonthSpentError as error:
             raise FetchFailedError(
                 f"the month's quota of the {quota.source} key is used up ({error}): it starts anew on the 1st (UTC); "

@@ -14,7 +14,7 @@ from libs.process.clock import Clock
 from libs.producing.cursors import CursorView
 from libs.producing.fetching import Fetcher, FetchFailedError, NothingToDo
 from libs.producing.polling import Poller
-from libs.producing.quota import Budget, KeyQuota, requests_a_month
+from libs.producing.quota import Budget, KeyQuota, OwnMinute, requests_a_month
 from libs.producing.schedule import Schedule, StartUp
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter
@@ -35,6 +35,7 @@ class Replica:
     interval: timedelta | None
     clock: Clock
     start_up: StartUp = field(default_factory=StartUp)
+    own_minute: OwnMinute = field(default_factory=OwnMinute)
 
     @property
     def source(self) -> str:
@@ -64,11 +65,11 @@ class Replica:
         self.start_up.joined(alone=owned.alone)
         client = TransactionalClient(self.connection, f"kasparro-{self.source}-{owned.partition}")
         writer = PartitionWriter(owned, client, view, cursors=self.topics.cursors.name, clock=self.clock)
-        quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock)
+        quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock, self.own_minute)
         poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock)
         try:
             async with asyncio.TaskGroup() as tasks:
-                if self.interval is not None and owned.partition == SCHEDULING_PARTITION:
+                if owned.partition == SCHEDULING_PARTITION:
                     schedule = Schedule(self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
                     tasks.create_task(schedule.keep())
                 while True:

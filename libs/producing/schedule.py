@@ -1,18 +1,23 @@
 """The schedule of a source, kept by whoever owns command partition 0: nobody is elected by hand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import structlog
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import ScheduleMark
+from libs.contracts.gaps import RunsMissed, gap_id_of
 from libs.contracts.run_events import RunRequested
 from libs.domain.runs import Trigger
+from libs.kafka.records import Position, Record
 from libs.process.clock import Clock
+from libs.producing.clocks import ClockWrongError, check_clock
 from libs.producing.cursors import CursorView
-from libs.producing.messages import command_record, event_record
+from libs.producing.messages import command_record, event_record, gap_record
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
 
@@ -45,38 +50,61 @@ class StartUp:
 
 @dataclass(slots=True)
 class Schedule:
-    """Requests a run each interval. The mark in etl.cursors keeps the period over a change of owner."""
+    """Requests a run each interval, and tells which were missed. The mark in etl.cursors keeps the period over a change of owner.
+
+    `interval` is None when nothing is scheduled; then that is noted, so that what is not made is not missed.
+    """
 
     source: str
     topics: ProducerTopics
-    interval: timedelta
+    interval: timedelta | None
     writer: PartitionWriter
     view: CursorView
     start_up: StartUp
     clock: Clock
     wait: timedelta = timedelta(0)
     """How long until it is time again, as of the last decision."""
+    _marked: tuple[datetime, float] | None = None
+    """What our own last mark counts from, and our monotonic time then."""
 
     async def keep(self) -> None:
-        """Request runs for ever."""
-        while True:
-            if await self.writer.write(self._request_if_due):
+        """Request runs for ever; return when none are scheduled."""
+        await self.writer.write(self._note_change)
+        while self.interval is not None:
+            if await self.writer.write(partial(self._request_if_due, self.interval)):
                 self.start_up.run_requested()
                 log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value)
             await self.clock.sleep(self.wait.total_seconds())
 
-    async def _request_if_due(self) -> Writing | None:
+    async def _note_change(self) -> Writing | None:
+        """Let what was due by another interval end here, unless a run is about to be requested, which does the same."""
+        now, mark = self.clock.utc(), self.view.scheduled
+        seconds = None if self.interval is None else self.interval.total_seconds()
+        if mark is None or mark.interval_seconds == seconds:
+            return None
+        if self.interval is not None and self._until_due(mark, self.interval, now) <= timedelta(0):
+            return None
+        return Writing(
+            claim=mark.model_copy(update={"interval_seconds": seconds, "since": self._counting_from(now)}),
+            records=self._missed(mark, now, made=0),
+        )
+
+    async def _request_if_due(self, interval: timedelta) -> Writing | None:
         now, mark = self.clock.utc(), self.view.scheduled
         if mark is not None:
-            pause = min(self.interval, START_UP_PAUSE) if self.start_up.run_is_due else self.interval
-            # A clock that was set back must not stop the schedule for as long as it was wrong.
-            self.wait = min(mark.requested_at + pause - now, pause)
+            self.wait = self._until_due(mark, interval, now)
             if self.wait > timedelta(0):
                 return None
-        self.wait = self.interval
-        return self._request(now)
+        self.wait = interval
+        return self._request(interval, mark, now)
 
-    def _request(self, now: datetime) -> Writing:
+    def _until_due(self, mark: ScheduleMark, interval: timedelta, now: datetime) -> timedelta:
+        pause = min(interval, START_UP_PAUSE) if self.start_up.run_is_due else interval
+        ahead = mark.requested_at - now
+        # A clock that was set back must not stop the schedule for as long as it was wrong.
+        return timedelta(0) if ahead > pause else ahead + pause
+
+    def _request(self, interval: timedelta, mark: ScheduleMark | None, now: datetime) -> Writing:
         run_id = uuid4()
         requested = RunRequested(run_id=run_id, source=self.source, at=now, trigger=Trigger.SCHEDULE)
         command = PollCommand(
@@ -85,9 +113,57 @@ class Schedule:
             shard=WHOLE_SOURCE,
             trigger=Trigger.SCHEDULE,
             requested_at=now,
-            expires_at=now + self.interval,
+            expires_at=now + interval,
         )
+        missed = () if mark is None else self._missed(mark, now, made=1)
+        self._counting_from(now)
+
+        def told(positions: Sequence[Position]) -> Sequence[Record]:
+            """A clock that was wrong from the start knows nothing of what was due meanwhile."""
+            try:
+                check_clock(positions, now)
+            except ClockWrongError as error:
+                log.error("clock_wrong", source=self.source, error=str(error))  # noqa: TRY400 - the line says it all
+                return ()
+            return missed
+
         return Writing(
-            claim=ScheduleMark(source=self.source, requested_at=now),
-            records=[event_record(self.topics.run_events.name, requested), command_record(self.topics.commands.name, command)],
+            claim=ScheduleMark(source=self.source, requested_at=now, interval_seconds=interval.total_seconds()),
+            records=[
+                event_record(self.topics.run_events.name, requested),
+                command_record(self.topics.commands.name, command),
+            ],
+            then=told,
         )
+
+    def _missed(self, mark: ScheduleMark, now: datetime, *, made: int) -> Sequence[Record]:
+        """Return the record of the runs that were due by the mark's interval and not made; one made now stands for the last."""
+        if mark.interval_seconds is None:
+            return ()
+        interval, since = timedelta(seconds=mark.interval_seconds), mark.since or mark.requested_at
+        runs = self._elapsed(since, now) // interval - made
+        if runs < 1:
+            return ()
+        first, last = since + interval, since + runs * interval
+        gap = RunsMissed(
+            gap_id=gap_id_of("runs_missed", self.source, first, last),
+            source=self.source,
+            found_at=now,
+            first_due=first,
+            last_due=last,
+            runs=runs,
+            interval_seconds=mark.interval_seconds,
+        )
+        log.warning("runs_missed", source=self.source, runs=runs, first_due=str(first), last_due=str(last))
+        return (gap_record(self.topics.gaps.name, gap),)
+
+    def _elapsed(self, since: datetime, now: datetime) -> timedelta:
+        """Time from a mark on. Since one of our own no more can have passed than we saw pass, whatever became of the clock."""
+        elapsed = now - since
+        if self._marked is not None and self._marked[0] == since:
+            return min(elapsed, timedelta(seconds=self.clock.monotonic() - self._marked[1]))
+        return elapsed
+
+    def _counting_from(self, now: datetime) -> datetime:
+        self._marked = now, self.clock.monotonic()
+        return now

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from libs.contracts.topics import CURSORS, DEAD_LETTERS, RUN_EVENTS, SOURCE_TOPICS, Topic
+from libs.contracts.topics import CURSORS, DEAD_LETTERS, GAPS, RUN_EVENTS, SOURCE_TOPICS, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,10 @@ class ProducerTopics:
     run_events: Topic
     cursors: Topic
     dead_letters: Topic
+    gaps: Topic
 
 
 def topics_of(source: str) -> ProducerTopics:
     """Return the declared topics of a source."""
     own = SOURCE_TOPICS[source]
-    return ProducerTopics(own.raw, own.commands, RUN_EVENTS, CURSORS, DEAD_LETTERS)
+    return ProducerTopics(own.raw, own.commands, RUN_EVENTS, CURSORS, DEAD_LETTERS, GAPS)

@@ -94,13 +94,16 @@ def _not_a_list(text: bytes) -> str:
 
 
 def _message_in(value: Any) -> str | None:
-    """The provider's own words, under the names that the recorded errors use."""
+    """The provider's own words, under the names that the recorded errors use. A status in one word ("ok") says nothing."""
     if isinstance(value, str):
         return value or None
     if not isinstance(value, dict):
         return None
-    names = ("error_message", "error", "message", "status", "detail")
-    return next((found for name in names if (found := _message_in(value.get(name)))), None)
+    names = ("error_message", "error", "message", "detail")
+    told = [value.get(name) for name in names]
+    if isinstance(value.get("status"), dict):
+        told.append(value["status"])
+    return next((found for words in told if (found := _message_in(words))), None)
 
 
 def _quoted(text: bytes) -> str:

@@ -17,7 +17,7 @@ from yarl import URL
 
 from libs.kafka.connection import KafkaConnection
 from libs.streaming.chunks import Chunk, ChunkLostError
-from libs.streaming.fetching import Chunking
+from libs.streaming.fetching import Chunking, OnGap, chunking_of
 from libs.streaming.transport import ChunkConsumer, ChunkTransport
 
 log = structlog.get_logger(__name__)
@@ -32,15 +32,18 @@ NO_QUEUE_LIMIT: Final = 1_000
 class Chunks:
     """The chunks of an agent's topics, in the order of each partition, until they are acknowledged."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, on_gap: OnGap) -> None:
         stream.enable_acks = False
         self._stream = stream
+        self._on_gap = on_gap
         self._delivered: dict[tuple[str, int], int] = {}
 
     async def unacknowledged(self) -> AsyncIterator[Chunk]:
         """Hand out one chunk after another. A chunk that is not acknowledged comes again after a restart."""
         async for chunk in self._stream:
             self._check_that_nothing_was_lost(chunk)
+            if chunk.lost is not None:
+                await self._on_gap(chunk.topic, chunk.partition, chunk.lost.wanted, chunk.lost.kept)
             if chunk.records:
                 yield chunk
             else:
@@ -59,6 +62,11 @@ class Chunks:
         if chunk.follows is not None and chunk.follows != self._delivered.get(place, chunk.follows):
             raise ChunkLostError(f"{chunk.topic}/{chunk.partition}: {self._delivered[place]} to {chunk.follows} never arrived")
         self._delivered[place] = chunk.end
+
+
+async def log_gap(topic: str, partition: int, wanted: int, earliest_kept: int) -> None:
+    """Say that offsets are lost, for an app that does nothing else about it."""
+    log.error("offsets_lost", topic=topic, partition=partition, wanted=wanted, earliest_kept=earliest_kept)
 
 
 class _ConsumerOnly(BootStrategy):
@@ -87,11 +95,11 @@ def create_chunk_app(
     *,
     chunk_records: int,
     chunk_bytes: int = 8_388_608,
-    on_gap: Callable[[str, int, int, int], None] = lambda *_: None,
+    on_gap: OnGap = log_gap,
 ) -> ChunkApp:
     """Make a Faust app that consumes as `group` and delivers chunks. Nothing connects before `run_app`.
 
-    `on_gap(topic, partition, wanted, earliest_kept)` hears of offsets that retention removed before they were read.
+    `on_gap` hears of offsets that retention, or a topic made anew, removed before they were read.
     """
     app = _App(
         group,
@@ -115,7 +123,7 @@ def add_agent(app: ChunkApp, name: str, topics: Sequence[str], work: Callable[[C
     """Let `work` read the chunks of these topics, one at a time. If it raises, or returns, the process ends."""
 
     async def agent(stream: Any) -> None:
-        await work(Chunks(stream))
+        await work(Chunks(stream, chunking_of(app.transport).on_gap))
         if not app.should_stop:
             raise RuntimeError(f"the agent {name} ended by itself")
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 
+from libs.kafka.clients import close_admin
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
 from libs.process.clock import Clock
@@ -63,8 +64,7 @@ class Checkpoints:
         """Leave; the next question connects again."""
         admin, self._admin = self._admin, None
         if admin is not None:
-            with suppress(Exception):
-                await asyncio.wait_for(admin.close(), 3.0)
+            await close_admin(admin)
 
     async def _opened(self) -> AIOKafkaAdminClient:
         if self._admin is None:
@@ -72,8 +72,7 @@ class Checkpoints:
             try:
                 await admin.start()
             except BaseException:
-                with suppress(Exception):
-                    await asyncio.wait_for(admin.close(), 3.0)
+                await close_admin(admin)
                 raise
             self._admin = admin
         return self._admin

@@ -38,13 +38,25 @@ class ChunkLostError(Exception):
     """A chunk was fetched but never reached its agent: a bug. Acknowledging past it would lose it, so the process ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Offsets that were gone before the group had read them: it wanted `wanted`, and went on at `kept`.
+
+    `kept` is lower when the topic was made anew. Markers of transactions take offsets too, so the difference bounds the
+    records lost.
+    """
+
+    wanted: int
+    kept: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Records of one partition in order; acknowledging it commits `end`.
 
     `start` and `end` are positions, not offsets of records: between them lie the markers of transactions too, and a chunk
     without records is one that holds nothing but those. `follows` is the `end` of the chunk fetched before it, None for the
-    first one after the partition was taken over or moved to another position.
+    first one after the partition was taken over or moved to another position. `lost` is what is missing before `start`.
     """
 
     topic: str
@@ -53,23 +65,36 @@ class Chunk:
     start: int
     end: int
     follows: int | None
+    lost: Lost | None = None
 
     def __len__(self) -> int:
         return len(self.records)
 
 
 def pack(
-    topic: str, partition: int, records: Sequence[Record], *, start: int, end: int, follows: int | None, largest_bytes: int
+    topic: str,
+    partition: int,
+    records: Sequence[Record],
+    *,
+    start: int,
+    end: int,
+    follows: int | None,
+    largest_bytes: int,
+    lost: Lost | None = None,
 ) -> list[Chunk]:
-    """Divide what one fetch brought of a partition into chunks of at most `largest_bytes` of values (one record may be more)."""
+    """Divide what one fetch brought of a partition into chunks of at most `largest_bytes` of values (one record may be more).
+
+    What was lost before them goes with the first.
+    """
     if not records:
-        return [Chunk(topic, partition, (), start, end, follows)]
+        return [Chunk(topic, partition, (), start, end, follows, lost)]
     chunks: list[Chunk] = []
     for part in _parts(records, largest_bytes):
         is_last = part[-1] is records[-1]
         part_end = end if is_last else part[-1].offset + 1
-        chunks.append(Chunk(topic, partition, part, start, part_end, follows))
+        chunks.append(Chunk(topic, partition, part, start, part_end, follows, lost))
         start = follows = part_end
+        lost = None
     return chunks
 
 

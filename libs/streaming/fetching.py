@@ -1,8 +1,8 @@
 """The thread that talks to Kafka for Faust: it fetches, keeps the group membership and commits, and packs what it fetched."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -11,9 +11,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import is_outage
-from libs.streaming.chunks import Chunk, Record, pack
-from libs.streaming.decoding import read_any_header_name
+from libs.streaming.chunks import Chunk, Lost, Record, pack
 
 log = structlog.get_logger(__name__)
 
@@ -30,14 +30,26 @@ FETCH_BYTES: Final = 2_097_152
 """Most that is fetched of a partition at a time, compressed: some chunks' worth, so that chunks in a backlog are full."""
 
 
+OnGap: TypeAlias = Callable[[str, int, int, int], Awaitable[None]]
+"""`on_gap(topic, partition, wanted, earliest_kept)` hears of offsets that were gone before they were read.
+
+It is awaited in the agent, before the chunk behind the gap is handed out: as long as it has not returned, the checkpoint
+stays in front of the gap, and a worker that dies meanwhile finds the gap again.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How chunks are made. `on_gap(topic, partition, wanted, earliest_kept)` hears of offsets lost to retention."""
+    """How chunks are made, and who hears of gaps."""
 
     connection: KafkaConnection
     records: int
     bytes: int
-    on_gap: Callable[[str, int, int, int], None]
+    on_gap: OnGap
+
+
+_FORGOTTEN: Final = object()
+"""The epoch of a place that the group had and Kafka no longer knows: none that aiokafka reads in."""
 
 
 @dataclass(slots=True)
@@ -56,6 +68,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self._chunking = chunking_of(self.transport)
         self._reading: dict[TP, _Reading] = {}
+        self._places: dict[TP, int] = {}
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         chunking = chunking_of(transport)
@@ -107,9 +120,28 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         committed: Mapping[TP, int] = await consumer.seek_to_committed()
         for tp, offset in committed.items():
+            if offset == 0:  # aiokafka passes this one over, and may have moved on from it already
+                consumer.seek(tp, 0)
             if (state := _state_of(consumer, tp)) is not None:
-                self._reading[tp] = _Reading(offset or None, _epoch_of(state))
+                self._reading[tp] = self._reading_from(tp, offset, _epoch_of(state))
         return committed
+
+    def _reading_from(self, tp: TP, committed: int | None, epoch: object) -> _Reading:
+        """Where to go on. Kafka forgets a group's offsets with their topic: only who committed them can tell of the gap then.
+
+        So it is with a topic that is deleted and made anew, once a worker has seen it gone. Should another worker have gone
+        on from there meanwhile, the gap told begins too early, and it is one all the same.
+        """
+        if committed is None:
+            return _Reading(self._places.get(tp), _FORGOTTEN if tp in self._places else epoch)
+        self._places[tp] = committed
+        return _Reading(committed, epoch)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        landed: bool = await super()._commit(offsets)
+        if landed:
+            self._places.update(offsets)
+        return landed
 
     async def _fetch_records(
         self,
@@ -131,8 +163,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         epoch = _epoch_of(state)
         reading = self._reading.setdefault(tp, _Reading(None, epoch))
         relocated = reading.epoch is not epoch
+        lost = _lost(reading.end, records[0].offset if records else state.position) if relocated else None
         if relocated:
-            self._tell_of_gap(tp, reading.end, records[0].offset if records else state.position)
             reading.end, reading.epoch, reading.moved = None, epoch, True
         if not (records or relocated) and (reading.end is None or state.position <= reading.end):
             return []
@@ -140,14 +172,19 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         start = first if reading.end is None else reading.end
         follows = None if reading.moved else reading.end
         reading.end, reading.moved = state.position, False
-        largest = self._chunking.bytes
-        return pack(tp.topic, tp.partition, records, start=start, end=state.position, follows=follows, largest_bytes=largest)
+        return pack(
+            *(tp.topic, tp.partition, records),
+            start=start,
+            end=state.position,
+            follows=follows,
+            largest_bytes=self._chunking.bytes,
+            lost=lost,
+        )
 
-    def _tell_of_gap(self, tp: TP, wanted: int | None, kept: int) -> None:
-        if wanted is None or wanted == kept:
-            return
-        log.error("offset_out_of_range", topic=tp.topic, partition=tp.partition, wanted=wanted, earliest_kept=kept)
-        self._chunking.on_gap(tp.topic, tp.partition, wanted, kept)
+
+def _lost(wanted: int | None, kept: int) -> Lost | None:
+    """What lies between; nothing when the group had no place of its own yet."""
+    return None if wanted is None or wanted == kept else Lost(wanted, kept)
 
 
 def chunking_of(transport: object) -> Chunking:

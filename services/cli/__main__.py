@@ -12,11 +12,10 @@ import typer
 
 from libs.contracts.topics import TOPICS
 from libs.devstack.state import clean
-from libs.kafka.connection import KafkaConnection
 from libs.process.settings import read_settings
 from libs.telemetry.logging import configure_logging
-from services.cli import health, lag, migrations, runs
-from services.cli.addresses import kafka_of
+from services.cli import dead_letters, health, lag, migrations, replay, runs
+from services.cli.addresses import kafka_connection
 from services.cli.failing import explained
 from services.cli.parts import choose, listed
 from services.cli.printing import print_json
@@ -25,8 +24,10 @@ from services.cli.settings import LARGEST_PORT, ROOT, AddressSettings, StateSett
 
 app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(migrations.app, name="migrate")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command("run")(runs.run)
 app.command("lag")(lag.lag)
+app.command("replay")(replay.replay)
 app.command("health")(health.health)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -99,8 +100,7 @@ def topics(
 
     screen = Screen()
     with explained(screen):
-        servers = kafka_of(read_settings(AddressSettings))
-        connection = KafkaConnection(servers, "kasparro-topics")
+        connection = kafka_connection(read_settings(AddressSettings), "kasparro-topics")
         report = asyncio.run(ensure_topics(connection, TOPICS, replication_factor=replication_factor, dry_run=dry_run))
         if as_json:
             print_json(report)

@@ -1,8 +1,24 @@
 """Where the operator's commands find things: what the environment names, else the stack that `kasparro up` runs here."""
 
+import asyncio
+
 from libs.devstack.state import Addresses, read_addresses
+from libs.kafka.connection import KafkaConnection
 from services.cli.errors import NotNamedError
 from services.cli.settings import AddressSettings
+
+
+def kafka_connection(settings: AddressSettings, client_id: str) -> KafkaConnection:
+    """Return what a command's clients connect with. Raises KafkaRefusedError when the broker will not have us.
+
+    Not within a running event loop: it asks the broker, once, whatever the command then does. One that is away is the
+    command's own matter.
+    """
+    from libs.kafka.access import knock  # late: no other command waits for the driver
+
+    connection = KafkaConnection(kafka_of(settings), client_id, security=settings.kafka_security())
+    asyncio.run(knock(connection))
+    return connection
 
 
 def kafka_of(settings: AddressSettings) -> str:
@@ -13,9 +29,16 @@ def kafka_of(settings: AddressSettings) -> str:
 
 
 def database_of(settings: AddressSettings) -> str:
-    """Return the database's address, password included."""
+    """Return the database's address, password included. Raises DatabaseRefusedError when the database will not have us.
+
+    Not within a running event loop: it asks the database, once. One that is away is the command's own matter.
+    """
+    from libs.postgres.access import knock  # late, as above
+
     named = settings.database_url.get_secret_value() if settings.database_url else None
-    return _named(named, _running(settings).database_url, "DATABASE_URL=postgresql://user:password@host:port/database")
+    url = _named(named, _running(settings).database_url, "DATABASE_URL=postgresql://user:password@host:port/database")
+    asyncio.run(knock(url, application="kasparro"))
+    return url
 
 
 def api_of(settings: AddressSettings) -> str:

@@ -1,13 +1,14 @@
 """How a command ends: with an exit code a script can tell apart, and one clear line for what an operator can mend."""
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import typer
 
 from libs.devstack.errors import DevstackError
+from libs.process.access import AccessRefusedError, leaves
 from services.cli.errors import ApiAwayError, CommandError, UseError
 from services.cli.screen import Screen
 
@@ -27,7 +28,7 @@ def explained(screen: Screen) -> Iterator[None]:
     except typer.Exit:
         raise
     except Exception as error:
-        causes = [(leaf, _code(leaf)) for leaf in _leaves(error)]
+        causes = [(leaf, _code(leaf)) for leaf in leaves(error)]
         codes = [code for _, code in causes if code is not None]
         if len(codes) < len(causes):
             raise
@@ -43,7 +44,7 @@ def _code(error: BaseException) -> int | None:
     from libs.postgres.errors import DatabaseUnreachableError
     from libs.postgres.migrations import MigrationError
 
-    if isinstance(error, UseError):
+    if isinstance(error, (UseError, AccessRefusedError)):
         return BAD_USE
     if isinstance(error, (KafkaUnreachableError, DatabaseUnreachableError, ApiAwayError)):
         return AWAY
@@ -56,9 +57,3 @@ def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"The disk is full: {error}. Free some, or empty old state with `make clean-state`."
     return str(error) or "Something did not answer in time; see the logs in the state folder"
-
-
-def _leaves(error: BaseException) -> Sequence[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from libs.process.kafka_settings import KafkaSecuritySettings
 from libs.process.settings import ApiToken, BootstrapServers, DatabaseUrl, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ class StateSettings(Settings):
         return ROOT / self.kasparro_state
 
 
-class AddressSettings(StateSettings):
+class AddressSettings(StateSettings, KafkaSecuritySettings):
     """What the operator's commands talk to; what is not named is taken from the stack that runs here."""
 
     kafka_bootstrap_servers: BootstrapServers | None = Field(None, description="host:port, several joined by commas")

@@ -15,7 +15,7 @@ from libs.devstack.ports import LOOPBACK, free_port, url_of
 from libs.devstack.state import FEW_BYTES, Addresses, Kind, StateFolder, check_room, write_addresses
 from services.cli.errors import ServerDiedError
 from services.cli.log_lines import LogTail, show
-from services.cli.parts import QUERY, SANDBOX, Parts
+from services.cli.parts import NORMALIZER, QUERY, SANDBOX, Parts
 from services.cli.providers import Provider, sandbox_environment
 from services.cli.screen import Screen
 from services.cli.settings import UpSettings
@@ -44,6 +44,8 @@ class Stack:
     tasks: asyncio.TaskGroup
     kafka_port: int = field(default_factory=free_port)
     sandbox_port: int = field(default_factory=free_port)
+    normalizer_port: int = field(default_factory=free_port)
+    """Of the normalizer's health: a fixed one would let only one stack run on a machine."""
     jars: Jars | None = None
     broker: Broker | None = None
     database: Database | None = None
@@ -97,6 +99,8 @@ class Stack:
             found["DATABASE_URL"] = self.database_url
         if name == QUERY:
             found |= {"HOST": self.settings.host, "PORT": str(self.settings.port)}
+        if name == NORMALIZER:
+            found = {"NORMALIZER_HEALTH_PORT": str(self.normalizer_port)} | found
         if name == SANDBOX:
             found |= {"HOST": LOOPBACK, "PORT": str(self.sandbox_port)}
         elif self.stood_in_for:

@@ -44,7 +44,7 @@ async def _kafka(stack: Stack) -> None:
             step.done_as(stack.bootstrap_servers)
     from libs.kafka.admin import ensure_topics, wait_until_reachable
 
-    connection = KafkaConnection(stack.bootstrap_servers, "kasparro-up")
+    connection = KafkaConnection(stack.bootstrap_servers, "kasparro-up", security=stack.settings.kafka_security())
     if not stack.broker:
         with stack.screen.step("Kafka") as step:
             step.tell(f"waiting for the broker at {stack.bootstrap_servers}")
@@ -75,10 +75,12 @@ async def _postgres(stack: Stack) -> None:
             )
             stack.watch(stack.database.child)
             step.done_as(f"{LOOPBACK}:{stack.database.port}")
+    from libs.postgres.access import knock
     from libs.postgres.schema import missing_in, required_migrations
 
     with stack.screen.step("Tables") as step:
         url = stack.database_url or ""
+        await knock(url, application="kasparro-up")
         required, missing = required_migrations(), await missing_in(url, application="kasparro-up")
         if missing:
             await _migrate(stack, url)

@@ -6,15 +6,25 @@ Kafka is away it waits and keeps its partitions.
 """
 
 import gc
+from functools import partial
 from typing import Final
 
-from libs.kafka.connection import KafkaConnection
+from libs.contracts.topics import NORMALIZER_GROUP
+from libs.kafka import access as kafka
+from libs.postgres import access as postgres
+from libs.process.access import admitted
 from libs.process.clock import SystemClock
+from libs.process.outages import OutageBoard
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.telemetry.logging import configure_logging
+from services.normalizer.health import Health
+from services.normalizer.serving import serving_health
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.wiring import Limits, run_normalizer
+
+APPLICATION: Final = "kasparro-normalizer"
+"""Who we are to the broker and to the database."""
 
 YOUNG_OBJECTS: Final = 200_000
 """A chunk makes some 100,000 objects that die with it; looking for cycles among them every 700 took a third of the time."""
@@ -22,12 +32,13 @@ YOUNG_OBJECTS: Final = 200_000
 
 async def run(settings: NormalizerSettings) -> None:
     """Wire and run."""
-    await run_normalizer(
-        KafkaConnection(settings.kafka_bootstrap_servers, "kasparro-normalizer"),
-        settings.database_url.get_secret_value(),
-        SystemClock(),
-        limits=Limits(settings.chunk_records, settings.chunk_bytes, settings.retry_ceiling),
-    )
+    connection, database_url = settings.kafka_connection(APPLICATION), settings.database_url.get_secret_value()
+    clock = SystemClock()
+    limits = Limits(settings.chunk_records, settings.chunk_bytes, settings.retry_ceiling)
+    knocks = (partial(kafka.knock, connection), partial(postgres.knock, database_url, application=APPLICATION))
+    health = Health(clock, OutageBoard(clock), NORMALIZER_GROUP, settings.normalizer_stalled_seconds)
+    async with serving_health(health, settings.health_address), admitted(*knocks, clock=clock):
+        await run_normalizer(connection, database_url, clock, limits=limits, raw_for=settings.raw_for, health=health)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from libs.kafka.records import Record as Outgoing
 from libs.postgres import errors as postgres_errors
 from libs.postgres.pool import Pool
 from libs.process.clock import Clock
-from libs.process.outages import wait_out
+from libs.process.outages import OutageBoard, wait_out
 
 Result = TypeVar("Result")
 
@@ -26,19 +26,31 @@ class Outlets:
     dead_letters_topic: str
     clock: Clock
     retry_ceiling: timedelta
+    board: OutageBoard
+    """Tells the worker's health what is being waited for."""
 
     async def through_postgres(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Wait out what waiting helps."""
         return await wait_out(
-            attempt, postgres_errors.is_outage, dependency="postgres", clock=self.clock, ceiling=self.retry_ceiling
+            attempt,
+            postgres_errors.is_outage,
+            dependency="postgres",
+            clock=self.clock,
+            ceiling=self.retry_ceiling,
+            board=self.board,
         )
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Return once Kafka has them all, however long it is away."""
-        await wait_out(
-            lambda: self.publisher.publish(records),
+        await self.through_kafka(lambda: self.publisher.publish(records))
+
+    async def through_kafka(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """Wait out what waiting helps."""
+        return await wait_out(
+            attempt,
             kafka_errors.is_outage,
             dependency="kafka",
             clock=self.clock,
             ceiling=self.retry_ceiling,
+            board=self.board,
         )

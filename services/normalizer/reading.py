@@ -49,10 +49,15 @@ def read_chunk(source: Source, records: Sequence[Record]) -> Reading:
         read = _read(source, record)
         if isinstance(read, Rejected):
             reading.rejected.append(read)
-            reading.entries.append(SetAside(record.offset, read.run_id))
+            reading.entries.append(set_aside(read))
         else:
             reading.entries.append(read)
     return reading
+
+
+def set_aside(rejected: Rejected) -> SetAside:
+    """Make the entry that stands for a rejected record."""
+    return SetAside(rejected.record.offset, None if _is_redriven(rejected.record) else rejected.run_id)
 
 
 def dead_letter(rejected: Rejected, chunk: Chunk, *, stage: str, source: str, topic: str) -> Outgoing:
@@ -81,7 +86,7 @@ def _read(source: Source, record: Record) -> Tick | Rejected:
     quote = source.quote_of(frame)
     if isinstance(quote, Rejection):
         return Rejected(record, quote, frame.run_id)
-    return Tick(record.offset, quote, payload.decode())
+    return Tick(record.offset, quote, payload.decode(), counts=not _is_redriven(record))
 
 
 def _frame(record: Record) -> RawTickFrame | Rejection:
@@ -107,6 +112,10 @@ def _mismatch(source: Source, record: Record, frame: RawTickFrame, payload: byte
     if frame.fetched_at.timestamp() * 1000 - record.timestamp > CLOCK_SKEW_ALLOWED_MS:
         return Rejection(Reason.TIME_IN_FUTURE, f"fetched_at {frame.fetched_at} is over 24 h after it was published")
     return None
+
+
+def _is_redriven(record: Record) -> bool:
+    return bool(record.headers) and _attempt(record) > 1
 
 
 def _attempt(record: Record) -> int:

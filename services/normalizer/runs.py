@@ -7,24 +7,19 @@ from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 
-from libs.contracts.run_events import RUN_EVENT, RunEvent, RunFailed, RunSucceeded
-from libs.domain.rejections import Reason, Rejection
+from libs.contracts.run_events import RUN_EVENT, RunEvent, RunFailed, RunSucceeded, RunTotals
 from libs.kafka.errors import FencedProducerError, KafkaUnreachableError, WedgedProducerError
 from libs.kafka.records import Record as Outgoing
 from libs.kafka.transactions import TransactionalClient
-from libs.postgres import errors as postgres_errors
 from libs.postgres.writing.runs import PublishedRun, load_published, project
 from libs.streaming.agents import Chunks
 from libs.streaming.checkpoints import Checkpoints
-from libs.streaming.chunks import Chunk, Record
 from services.normalizer.outlets import Outlets
-from services.normalizer.reading import Rejected, dead_letter
+from services.normalizer.projecting import Projection
 
 log = structlog.get_logger(__name__)
 
-STAGE: Final = "runs"
 EAGER_SECONDS: Final = 0.05
 """Between two looks while a run waits for its ticks; doubled up to the longest as long as nothing moves."""
 LONGEST_WAIT_SECONDS: Final = 2.0
@@ -36,48 +31,12 @@ TRANSACTIONAL_ID: Final = "kasparro-run-ends"
 """Whoever opens it last is the one that ends runs; an owner that was left behind can no longer write."""
 
 
+PROJECTION: Final[Projection[RunEvent]] = Projection("runs", RUN_EVENT, project, run_of=lambda event: event.run_id)
+
+
 async def project_runs(chunks: Chunks, outlets: Outlets, projected: asyncio.Event) -> None:
     """Work through etl.runs for ever; sets `projected` after each chunk."""
-    async for chunk in chunks.unacknowledged():
-        events, rejected = _read(chunk)
-        rejected += await _project(events, outlets)
-        letters = [dead_letter(one, chunk, stage=STAGE, source="", topic=outlets.dead_letters_topic) for one in rejected]
-        if letters:
-            await outlets.publish(letters)
-            log.error("run_events_dead_lettered", count=len(letters), detail=rejected[0].rejection.detail)
-        chunks.acknowledge(chunk)
-        projected.set()
-
-
-def _read(chunk: Chunk) -> tuple[list[tuple[Record, RunEvent]], list[Rejected]]:
-    events: list[tuple[Record, RunEvent]] = []
-    rejected: list[Rejected] = []
-    for record in chunk.records:
-        try:
-            events.append((record, RUN_EVENT.validate_json(record.value or b"")))
-        except ValidationError as error:
-            detail = f"not a run event: {error.errors(include_url=False)[0]['msg']}"
-            rejected.append(Rejected(record, Rejection(Reason.UNDECODABLE, detail), None))
-    return events, rejected
-
-
-async def _project(events: Sequence[tuple[Record, RunEvent]], outlets: Outlets) -> list[Rejected]:
-    """Project the events; return those that Postgres refuses, found by halving."""
-    if not events:
-        return []
-    try:
-        await outlets.through_postgres(lambda: project(outlets.pool, [event for _, event in events]))
-    except Exception as error:
-        if not postgres_errors.is_refusal(error):
-            raise
-        if len(events) == 1:
-            record, event = events[0]
-            rejection = Rejection(Reason.REFUSED_BY_DATABASE, f"{type(error).__name__}: {error}"[:1_000])
-            return [Rejected(record, rejection, event.run_id)]
-    else:
-        return []
-    half = len(events) // 2
-    return await _project(events[:half], outlets) + await _project(events[half:], outlets)
+    await PROJECTION.apply(chunks, outlets, projected.set)
 
 
 def _joined(errors: Sequence[str]) -> str:
@@ -86,6 +45,14 @@ def _joined(errors: Sequence[str]) -> str:
     if len(told) <= LONGEST_ERROR:
         return told
     return f"{told[:LONGEST_ERROR]} ... ({len(errors)} shards failed)"
+
+
+def _losses(totals: RunTotals) -> Sequence[str]:
+    """Say what is missing where the checkpoint has passed ticks that nobody read: the counts do not add up then."""
+    lost = totals.fetched - totals.unchanged - totals.stored - totals.duplicate - totals.dead_lettered
+    if lost <= 0:
+        return ()
+    return (f"{lost} of its ticks were never applied: retention, or an offset reset, took them away unread (see /stats/gaps)",)
 
 
 class Ownership(Protocol):
@@ -201,9 +168,9 @@ class RunEnds:
             log.info("run_ended", run_id=str(event.run_id), source=event.source, status=event.event, **event.totals.model_dump())
 
     def _end_of(self, run: PublishedRun) -> RunSucceeded | RunFailed:
-        at = self.outlets.clock.utc()
-        if run.errors:
-            return RunFailed(run_id=run.run_id, source=run.source, at=at, error=_joined(run.errors), totals=run.totals)
+        at, errors = self.outlets.clock.utc(), (*_losses(run.totals), *run.errors)
+        if errors:
+            return RunFailed(run_id=run.run_id, source=run.source, at=at, error=_joined(errors), totals=run.totals)
         return RunSucceeded(run_id=run.run_id, source=run.source, at=at, totals=run.totals)
 
     async def _until_worth_a_look(self, *, waiting: bool) -> None:

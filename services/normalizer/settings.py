@@ -1,13 +1,19 @@
 """What an operator may change about the normalizer."""
 
 from datetime import timedelta
+from typing import Final
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
-from libs.process.settings import KafkaSettings, LogSettings, PostgresSettings
+from libs.contracts.topics import SEGMENT_LASTS, SOURCE_TOPICS
+from libs.process.kafka_settings import KafkaSettings
+from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings
+from services.normalizer.serving import HealthAddress
+
+TOPICS_KEEP: Final = max(topics.raw.kept or timedelta(0) for topics in SOURCE_TOPICS.values()) + SEGMENT_LASTS
 
 
-class NormalizerSettings(KafkaSettings, PostgresSettings, LogSettings):
+class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings):
     """Where it reads and writes, and how much at a time."""
 
     chunk_records: PositiveInt = Field(5_000, description="Most records that the normalizer stores in one transaction")
@@ -18,7 +24,36 @@ class NormalizerSettings(KafkaSettings, PostgresSettings, LogSettings):
         10.0, description="Longest wait in seconds between tries while Postgres or Kafka is away", gt=0
     )
 
+    raw_retention_days: int = Field(
+        30, description="Days that raw rows are kept, by the time they were fetched; 0: for ever", ge=0, le=36_500
+    )
+
+    normalizer_health_host: str = Field("127.0.0.1", description="Address that the normalizer's GET /health and /ready listen on")
+    normalizer_health_port: int = Field(
+        8081, description="Port of the same, another for each worker on a machine; 0: none", ge=0, le=65_535
+    )
+
+    @field_validator("raw_retention_days")
+    @classmethod
+    def _longer_than_the_topics(cls, days: int) -> int:
+        if days and timedelta(days=days) <= TOPICS_KEEP:
+            raise ValueError(
+                f"must be 0 (for ever) or more than {TOPICS_KEEP.days}: the raw topics keep ticks for so many days, and a replay "
+                "would store again what had been deleted"
+            )
+        return days
+
+    @property
+    def raw_for(self) -> timedelta | None:
+        """How long raw rows are kept, None for ever."""
+        return timedelta(days=self.raw_retention_days) if self.raw_retention_days else None
+
     @property
     def retry_ceiling(self) -> timedelta:
         """The same as a duration."""
         return timedelta(seconds=self.retry_ceiling_seconds)
+
+    @property
+    def health_address(self) -> HealthAddress | None:
+        """Where health is served; None for nowhere."""
+        return HealthAddress(self.normalizer_health_host, self.normalizer_health_port) if self.normalizer_health_port else None

@@ -11,13 +11,13 @@ import structlog
 from libs.domain.rejections import Reason, Rejection
 from libs.postgres import errors as postgres_errors
 from libs.postgres.writing.chunks import Destination, Entry, Written, write_chunk
-from libs.postgres.writing.ticks import Counted, SetAside, Tick
+from libs.postgres.writing.ticks import Counted, Tick
 from libs.sources.source import Source
 from libs.streaming.agents import Chunks
 from libs.streaming.chunks import Chunk
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
-from services.normalizer.reading import Rejected, dead_letter, read_chunk
+from services.normalizer.reading import Rejected, dead_letter, read_chunk, set_aside
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,7 @@ async def _write(entries: Sequence[Entry], chunk: Chunk, inlet: Inlet, outlets: 
         return first + await _write(entries[half:], chunk, inlet, outlets)
     rejected = _refused(entries[0], refusal, chunk)
     await _set_aside([rejected], chunk, inlet, outlets)
-    return await _write([SetAside(rejected.record.offset, rejected.run_id)], chunk, inlet, outlets)
+    return await _write([set_aside(rejected)], chunk, inlet, outlets)
 
 
 def _refused(entry: Entry, error: Exception, chunk: Chunk) -> Rejected:

@@ -10,30 +10,44 @@ from typing import Final
 
 import structlog
 
-from libs.contracts.topics import ASSETS_NORMALIZED, DEAD_LETTERS, NORMALIZER_GROUP, PARTITIONS, RUN_EVENTS, SOURCE_TOPICS
+from libs.contracts.topics import (
+    ASSETS_NORMALIZED,
+    DEAD_LETTERS,
+    GAPS,
+    NORMALIZER_GROUP,
+    PARTITIONS,
+    RUN_EVENTS,
+    SETTLEMENTS,
+    SOURCE_TOPICS,
+)
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.partitioning import partition_of
 from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import EndProbe, open_end_probe
 from libs.kafka.transactions import TransactionalClient
-from libs.postgres.errors import is_outage
 from libs.postgres.pool import open_pool
 from libs.postgres.schema import wait_until_migrated
 from libs.postgres.writing.chunks import Destination
 from libs.process.clock import Clock
-from libs.process.outages import wait_out
+from libs.process.outages import OutageBoard
 from libs.sources.catalogue import PRIORITIES, SOURCES
 from libs.sources.source import Source
 from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_chunk_app, run_app
 from libs.streaming.checkpoints import Checkpoints, open_checkpoints, wait_until_ready
+from libs.streaming.progress import membership_of
+from services.normalizer.dead_letters import project_dead_letters, project_settlements
+from services.normalizer.gaps import GapTeller, project_gaps
+from services.normalizer.health import STALLED_SECONDS, Health, watching
 from services.normalizer.outlets import Outlets
+from services.normalizer.retention import Retention
 from services.normalizer.runs import TRANSACTIONAL_ID, RunEnds, project_runs
 from services.normalizer.ticks import Inlet, normalize
 
 log = structlog.get_logger(__name__)
 
-CONNECTIONS: Final = 4
-"""One for the chunk at work, one for run events, one for the ends of runs, one to spare."""
+CONNECTIONS: Final = 12
+"""Two for the chunks (one is stored while another is published), one for each other agent, for the ends of runs, for health
+and for what is old, and some to spare; they are opened on first use."""
 
 STATEMENT_SECONDS: Final = 60.0
 
@@ -47,13 +61,15 @@ class Topics:
     assets: str = ASSETS_NORMALIZED.name
     dead_letters: str = DEAD_LETTERS.name
     runs: str = RUN_EVENTS.name
+    settlements: str = SETTLEMENTS.name
+    gaps: str = GAPS.name
     group: str = NORMALIZER_GROUP
     partitions: int = PARTITIONS
 
     @property
     def names(self) -> Sequence[str]:
         """All of them."""
-        return [*self.raw.values(), self.assets, self.dead_letters, self.runs]
+        return [*self.raw.values(), self.assets, self.dead_letters, self.runs, self.settlements, self.gaps]
 
 
 DECLARED: Final = Topics(raw={source: topics.raw.name for source, topics in SOURCE_TOPICS.items()})
@@ -97,27 +113,39 @@ async def run_normalizer(
     topics: Topics = DECLARED,
     sources: Mapping[str, Source] = SOURCES,
     limits: Limits = Limits(),
+    raw_for: timedelta | None = None,
+    health: Health | None = None,
 ) -> None:
-    """Normalize until cancelled. Waits for a migrated database and for the topics first; a bug leaves as its own error."""
+    """Normalize until cancelled. Waits for a migrated database and for the topics first; a bug leaves as its own error.
+
+    Raw rows are kept for `raw_for`, None for ever. `health` is kept up to date all the while, for whoever serves it.
+    """
+    health = health or Health(clock, OutageBoard(clock), topics.group, STALLED_SECONDS)
     async with (
         open_pool(
             database_url, application="kasparro-normalizer", connections=CONNECTIONS, statement_seconds=STATEMENT_SECONDS
         ) as pool,
         open_checkpoints(connection, topics.group) as checkpoints,
+        open_checkpoints(connection, topics.group) as watched,
         open_publisher(connection) as publisher,
     ):
-        await wait_until_ready(checkpoints, topics.names, clock)
-        await wait_out(
-            lambda: wait_until_migrated(pool, clock), is_outage, dependency="postgres", clock=clock, ceiling=limits.retry_ceiling
-        )
-        outlets = Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, limits.retry_ceiling)
-        await _serve(connection, outlets, checkpoints, topics=topics, sources=sources, limits=limits)
+        outlets = Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, limits.retry_ceiling, health.board)
+        async with watching(health, outlets, watched):
+            health.phase = "waiting for Kafka and the topics"
+            await wait_until_ready(checkpoints, topics.names, clock)
+            health.phase = "waiting for Postgres to be migrated"
+            await outlets.through_postgres(lambda: wait_until_migrated(pool, clock))
+            tables = {name: sources[name].raw_table for name in topics.raw}
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(Retention(outlets, tables, raw_for).keep())
+                tasks.create_task(_serve(connection, outlets, checkpoints, health, topics=topics, sources=sources, limits=limits))
 
 
 async def _serve(
     connection: KafkaConnection,
     outlets: Outlets,
     checkpoints: Checkpoints,
+    health: Health,
     *,
     topics: Topics,
     sources: Mapping[str, Source],
@@ -125,13 +153,23 @@ async def _serve(
 ) -> None:
     inlets = {topic: _inlet(sources[name], topics.partitions) for name, topic in topics.raw.items()}
     projected = asyncio.Event()
-    app = create_chunk_app(connection, topics.group, chunk_records=limits.chunk_records, chunk_bytes=limits.chunk_bytes)
+    teller = GapTeller(outlets, topics.gaps, topics.group, {topic: name for name, topic in topics.raw.items()})
+    app = create_chunk_app(
+        *(connection, topics.group),
+        chunk_records=limits.chunk_records,
+        chunk_bytes=limits.chunk_bytes,
+        on_gap=teller.tell,
+    )
     add_agent(app, "normalize", list(inlets), partial(normalize, inlets=inlets, outlets=outlets))
     add_agent(app, "project-runs", [topics.runs], partial(project_runs, outlets=outlets, projected=projected))
+    add_agent(app, "project-dead-letters", [topics.dead_letters], partial(project_dead_letters, outlets=outlets))
+    add_agent(app, "project-settlements", [topics.settlements], partial(project_settlements, outlets=outlets))
+    add_agent(app, "project-gaps", [topics.gaps], partial(project_gaps, outlets=outlets))
     async with _run_ends_client(connection, topics.group) as client, open_end_probe(connection) as probe:
         ownership = RunsPartition(app, probe, topics.runs)
         ends = RunEnds(outlets, client, checkpoints, ownership, topics.raw, topics.runs, projected)
         log.info("normalizer_started", topics=list(inlets), group=topics.group)
+        health.membership, health.phase = partial(membership_of, app), None
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(run_app(app))
             tasks.create_task(ends.keep_ending())

@@ -5,42 +5,44 @@ answers /health while Postgres or Kafka is away. SIGTERM lets running requests f
 """
 
 import sys
+from functools import partial
 
 import structlog
 from aiohttp import web
 
 from libs.contracts.topics import CURSORS
+from libs.kafka import access as access_to_kafka
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import Start, open_tail
+from libs.postgres import access as access_to_postgres
 from libs.postgres.pool import open_pool
+from libs.process.access import admitted
 from libs.process.clock import SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.telemetry.logging import configure_logging
 from services.query.access import Access
 from services.query.app import Openers, create_app, until_a_follower_fails
-from services.query.malformed import LONGEST_LINE, Runner
+from services.query.connections import Connections, Runner, room_for
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
 
 log = structlog.get_logger(__name__)
 
-SHUTDOWN_SECONDS = 5.0
-KEEPALIVE_SECONDS = 30.0
-"""Also what a client has to send its first request."""
+APPLICATION = "kasparro-query"
+"""Who we are to the broker and to the database."""
 STATEMENT_SECONDS = 10.0
 PUBLISH_SECONDS = 5.0
 
 
-def openers(settings: QuerySettings) -> Openers:
+def openers(settings: QuerySettings, kafka: KafkaConnection) -> Openers:
     """Say how to reach everything."""
-    kafka = KafkaConnection(settings.kafka_bootstrap_servers, "kasparro-query")
     return Openers(
         pool=lambda: open_pool(
             settings.database_url.get_secret_value(),
-            application="kasparro-query",
+            application=APPLICATION,
             connections=settings.query_connections,
             statement_seconds=STATEMENT_SECONDS,
             read_only=True,
@@ -56,25 +58,28 @@ async def serve(settings: QuerySettings) -> None:
     """Serve until cancelled."""
     token = settings.api_token.get_secret_value() if settings.api_token else None
     access = Access(token, open_to_all=settings.api_open, listens_here=is_loopback(settings.host))
-    app = create_app(openers(settings), topics=DECLARED, access=access, clock=SystemClock(), sandbox=settings.sandbox)
-    runner = Runner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        handler_cancellation=True,  # nobody waits for a run, or keeps a query busy, whose caller has gone
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        lingering_time=2.0,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LONGEST_LINE,
+    clock, kafka = SystemClock(), settings.kafka_connection(APPLICATION)
+    app = create_app(
+        openers(settings, kafka),
+        topics=DECLARED,
+        access=access,
+        clock=clock,
+        sandbox=settings.sandbox,
+        stalled_seconds=settings.normalizer_stalled_seconds,
     )
-    await runner.setup()
-    try:
-        await _listen(runner, settings)
-        await until_a_follower_fails(app)
-    finally:
-        await runner.cleanup()
-        log.info("query_stopped")
+    runner = Runner(app, Connections(room_for(settings.http_connections), clock))
+    knocks = (
+        partial(access_to_kafka.knock, kafka),
+        partial(access_to_postgres.knock, settings.database_url.get_secret_value(), application=APPLICATION),
+    )
+    async with admitted(*knocks, clock=clock, goes_on=True):
+        await runner.setup()
+        try:
+            await _listen(runner, settings)
+            await until_a_follower_fails(app)
+        finally:
+            await runner.cleanup()
+            log.info("query_stopped")
 
 
 async def _listen(runner: web.AppRunner, settings: QuerySettings) -> None:

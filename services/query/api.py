@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.query.endpoints import AnyParameters, Endpoint, NoParameters
-from services.query.handlers import assets, etl, health, raw_ticks, stats
+from services.query.handlers import assets, dead_letters, etl, gaps, health, raw_ticks, stats
 from services.query.problems import (
     AssetNotFoundError,
     BusyError,
@@ -21,6 +21,8 @@ from services.query.problems import (
     UnknownSourceError,
 )
 from services.query.views.assets import AssetDetailView, AssetPageView, CountView, RawTickDetailView, RawTickPageView
+from services.query.views.dead_letters import DeadLettersView
+from services.query.views.gaps import GapPageView
 from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
 
@@ -180,6 +182,30 @@ STATS: tuple[Endpoint[Any], ...] = (
         handle=stats.list_checkpoints,
         answers={OK: CheckpointsView},
         problems=(KafkaUnavailableError,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/gaps",
+        name="list_gaps",
+        group="stats",
+        summary="What is known to be missing: runs missed, offsets lost, shards that failed",
+        description="Newest first. What is not listed here has not been missed, as far as anybody could tell.",
+        parameters=gaps.GapsAsked,
+        handle=gaps.list_gaps,
+        answers={OK: GapPageView},
+        problems=(InvalidCursorError, *_POSTGRES),
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/dead-letters",
+        name="count_dead_letters",
+        group="stats",
+        summary="What could not be applied, by source and error class",
+        description="As far as the normalizer has read their topic. `kasparro dead-letters` shows them and sends them back.",
+        parameters=dead_letters.LettersAsked,
+        handle=dead_letters.count_dead_letters,
+        answers={OK: DeadLettersView},
+        problems=_POSTGRES,
     ),
     Endpoint(
         method="GET",

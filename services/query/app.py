@@ -22,6 +22,7 @@ from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
 from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
 from services.query.keys import (
+    CHECKPOINTS,
     CLOCK,
     CURSORS,
     FOLLOWING,
@@ -30,6 +31,7 @@ from services.query.keys import (
     LAST_SUCCESSES,
     POOL,
     POSTGRES,
+    PROGRESS,
     PUBLISHER,
     REPORTS,
     RUNS,
@@ -40,6 +42,7 @@ from services.query.keys import (
     Serving,
 )
 from services.query.openapi import openapi_document
+from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.requests import LARGEST_BODY, around_request
 from services.query.topics import QueryTopics
@@ -68,6 +71,7 @@ def create_app(
     access: Access,
     clock: Clock,
     sandbox: bool,
+    stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
@@ -78,15 +82,18 @@ def create_app(
     app[SERVING] = Serving(_version(), sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
+    app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
-    app.cleanup_ctx.append(_opening(openers, taken_within_seconds))
+    app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
     app.add_routes(documentation_routes(openapi_document(ENDPOINTS, _version())))
     return app
 
 
-def _opening(openers: Openers, taken_within_seconds: float) -> Callable[[web.Application], AsyncIterator[None]]:
+def _opening(
+    openers: Openers, taken_within_seconds: float, stalled_seconds: float
+) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with (
             openers.pool() as pool,
@@ -99,7 +106,10 @@ def _opening(openers: Openers, taken_within_seconds: float) -> Callable[[web.App
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(pool, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
-            endless = (app[RUNS].follow(), app[CURSORS].follow(), app[POSTGRES].watch(), app[KAFKA].watch())
+            raw = [app[TOPICS].raw[source] for source in SOURCES]
+            app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
+            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch())
+            endless = (app[RUNS].follow(), app[CURSORS].follow(), *watching)
             following = tuple([asyncio.create_task(work) for work in endless])
             app[FOLLOWING] = following
             yield

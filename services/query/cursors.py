@@ -2,17 +2,22 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 import msgspec
 
-from libs.postgres.reading.assets import AssetOrder, KeyValue, Place
+from libs.postgres.reading.assets import AssetOrder, KeyValue
 from services.query.problems import InvalidCursorError
 
 LONGEST_CURSOR = 1_000
 _LARGEST_RANK = 2**31 - 1
 _MOST_DIGITS = 400
+
+
+Value = TypeVar("Value")
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
@@ -21,27 +26,57 @@ class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     key: str
 
 
-def encode_cursor(bound_to: str, place: Place) -> str:
-    """Return the cursor of a place; `bound_to` names the order and the filters."""
-    value = place.value.isoformat() if isinstance(place.value, datetime) else place.value
-    packed = msgspec.json.encode(_Cursor(bound_to, None if value is None else str(value), place.asset_uid))
+def encode_cursor(bound_to: str, value: object, key: str) -> str:
+    """Return the cursor of a row: what the list is sorted by, None without it, and what tells rows of equal value apart.
+
+    `bound_to` names the list, its order and its filters.
+    """
+    written = value.isoformat() if isinstance(value, datetime) else value
+    packed = msgspec.json.encode(_Cursor(bound_to, None if written is None else str(written), key))
     return urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, bound_to: str, order: AssetOrder) -> Place:
-    """Return the place. Raises InvalidCursorError when it is not ours, or was made for another order or filter."""
+def decode_cursor(cursor: str, bound_to: str, read: Callable[[str | None], Value]) -> tuple[Value, str]:
+    """Return the value and the key; `read` raises ValueError, OverflowError or InvalidOperation for a value that is none.
+
+    Raises InvalidCursorError when the cursor is not ours, or was made for another order or filter.
+    """
     held = _unpacked(cursor)
     if held.bound_to != bound_to:
         raise InvalidCursorError("cursor: it was made for another sort or filter; begin the walk again", parameter="cursor")
     try:
-        return Place(_value(order, held.value), held.key)
-    except (ValueError, InvalidOperation):
+        return read(held.value), held.key
+    except (ValueError, OverflowError, InvalidOperation):
         raise _not_ours() from None
+
+
+def read_moment(value: str | None) -> datetime:
+    """Read the value of a list that is sorted by time."""
+    if value is None:
+        raise ValueError("a list by time has no rows without one")
+    return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def read_asset_value(order: AssetOrder, value: str | None) -> KeyValue:
+    """Read the value of a list of assets in this order."""
+    if order is AssetOrder.UPDATED_AT:
+        return read_moment(value)
+    if order is AssetOrder.UID or value is None:
+        return None
+    if order is AssetOrder.RANK:
+        rank = int(value)
+        if abs(rank) > _LARGEST_RANK:
+            raise ValueError(value)
+        return rank
+    amount = Decimal(value)
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+        raise ValueError(value)
+    return amount
 
 
 def encode_record_cursor(source: str, record_id: int) -> str:
     """Return the cursor of a raw row."""
-    return encode_cursor(f"raw:{source}", Place(record_id, ""))
+    return encode_cursor(f"raw:{source}", record_id, "")
 
 
 def decode_record_cursor(cursor: str, source: str) -> int:
@@ -64,24 +99,6 @@ def _unpacked(cursor: str) -> _Cursor:
     if "\x00" in held.key or len(held.value or "") > _MOST_DIGITS:
         raise _not_ours()
     return held
-
-
-def _value(order: AssetOrder, value: str | None) -> KeyValue:
-    if order is AssetOrder.UID or value is None:
-        if value is None and order is AssetOrder.UPDATED_AT:
-            raise ValueError(value)
-        return None
-    if order is AssetOrder.RANK:
-        rank = int(value)
-        if abs(rank) > _LARGEST_RANK:
-            raise ValueError(value)
-        return rank
-    if order is AssetOrder.UPDATED_AT:
-        return datetime.fromisoformat(value).astimezone(UTC)
-    amount = Decimal(value)
-    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
-        raise ValueError(value)
-    return amount
 
 
 def _not_ours() -> InvalidCursorError:

@@ -1,6 +1,7 @@
 """What the application holds, by typed key."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from libs.process.clock import Clock
 from services.query.dependencies import Dependency
 from services.query.following import RunFollower
 from services.query.holding_cursors import CursorBoard
+from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.topics import QueryTopics
 
@@ -44,7 +46,9 @@ RUNS = web.AppKey("runs", RunFollower)
 CURSORS = web.AppKey("cursors", CursorBoard)
 POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
+PROGRESS = web.AppKey("progress", ProgressBoard)
 TOTALS = web.AppKey("totals", Remembered[int])
 REPORTS = web.AppKey("reports", Remembered[object])
+CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])
 FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])
 LAST_SUCCESSES = web.AppKey("last_successes", LastSuccesses)

@@ -4,7 +4,6 @@ aiohttp answers these before there is a request, so no middleware sees them; its
 """
 
 from http import HTTPStatus
-from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -18,61 +17,39 @@ log = structlog.get_logger(__name__)
 
 LONGEST_LINE = 8_190
 """Bytes of a path with its query, and of a header."""
+LARGEST_HEAD = 65_536
+"""Bytes of a request's line and all of its headers."""
 
 _DETAILS = {
     HTTPStatus.BAD_REQUEST: "this is not a well-formed HTTP request",
     HTTPStatus.REQUEST_URI_TOO_LONG: f"a path with its query may have {LONGEST_LINE} bytes",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"a header may have {LONGEST_LINE} bytes",
+    HTTPStatus.EXPECTATION_FAILED: "an Expect header may ask for 100-continue",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"a header may have {LONGEST_LINE} bytes, all of them {LARGEST_HEAD}",
 }
 
 
-class _Protocol(web.RequestHandler):
-    """One connection."""
-
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """Answer, and close the connection. What is no nonsense is a bug, logged whole."""
-        if request.writer.output_size > 0:
-            return super().handle_error(request, status, exc, message)
-        request_id = uuid4().hex
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("request_failed", request_id=request_id, exc_info=exc)
-            detail = "something here is broken; the log has it under this request id"
-            told = HTTPStatus.INTERNAL_SERVER_ERROR
-        else:
-            told = _status_of(exc)
-            detail = _DETAILS[told]
-            log.info("malformed_request", request_id=request_id, status=int(told), error=type(exc).__name__)
-        code = "internal_error" if told == HTTPStatus.INTERNAL_SERVER_ERROR else told.name.lower()
-        response = problem_response(told, code, detail, request_id=request_id, headers=SAFE_HEADERS)
-        response.headers["X-Request-Id"] = request_id
-        response.force_close()
-        return response
+def answer_to(error: BaseException | None, status: int) -> web.Response:
+    """Return the answer, which closes the connection. What is no nonsense is a bug, logged whole."""
+    request_id = uuid4().hex
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", request_id=request_id, exc_info=error)
+        detail = "something here is broken; the log has it under this request id"
+        told = HTTPStatus.INTERNAL_SERVER_ERROR
+    else:
+        told = _status_of(error)
+        detail = _DETAILS[told]
+        log.info("malformed_request", request_id=request_id, status=int(told), error=type(error).__name__)
+    code = "internal_error" if told == HTTPStatus.INTERNAL_SERVER_ERROR else told.name.lower()
+    response = problem_response(told, code, detail, request_id=request_id, headers=SAFE_HEADERS)
+    response.headers["X-Request-Id"] = request_id
+    response.force_close()
+    return response
 
 
 def _status_of(error: BaseException | None) -> HTTPStatus:
+    if isinstance(error, web.HTTPExpectationFailed):
+        return HTTPStatus.EXPECTATION_FAILED
     if not isinstance(error, LineTooLong):
         return HTTPStatus.BAD_REQUEST
     in_path = isinstance(error.args[0], bytearray)  # the parser collects the path in one, headers in bytes
     return HTTPStatus.REQUEST_URI_TOO_LONG if in_path else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-
-
-class _Server(web.Server):
-    """Every connection."""
-
-    def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
-
-
-class Runner(web.AppRunner):
-    """aiohttp's, with these answers."""
-
-    async def _make_server(self) -> web.Server:
-        made: Any = await super()._make_server()
-        return _Server(
-            made.request_handler,
-            request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
-            **made._kwargs,  # noqa: SLF001 how its connections are made has no public name
-        )

@@ -1,11 +1,13 @@
 """What callers may ask for, checked at the edge: a value that passes here is one that Postgres takes."""
 
 import re
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from libs.contracts.dead_letters import ERROR_CLASSES
 from libs.domain.identity import LONGEST_ASSET_UID, asset_uid_of
 from libs.domain.rejections import Rejection
 from libs.sources.catalogue import SOURCES
@@ -57,7 +59,7 @@ def _spelt_as(pattern: str, kind: str) -> BeforeValidator:
 
 
 WHOLE = _spelt_as(rf"-?\d{{1,{MOST_DIGITS}}}", "a whole number such as 50")
-DECIMAL = _spelt_as(rf"-?\d{{1,{MOST_DIGITS}}}(\.\d{{1,{MOST_DIGITS}}})?", "a number such as 60 or 1.5")
+DECIMAL = _spelt_as(rf"-?\d{{1,{MOST_DIGITS}}}(\.\d{{1,{MOST_DIGITS}}})?([eE][+-]?\d{{1,3}})?", "a number such as 60 or 1.5")
 
 Limit = Annotated[int, Field(description="Most rows of a page", ge=1, le=LARGEST_PAGE), WHOLE]
 Offset = Annotated[int, Field(description="Rows to skip; for walking everything use `cursor`", ge=0, le=LARGEST_OFFSET), WHOLE]
@@ -70,6 +72,7 @@ CursorText = Annotated[
 SourceFilter = Annotated[
     str, AfterValidator(_source_filter), Field(description="Only of this source", json_schema_extra={"enum": list(SOURCES)})
 ]
+ErrorClass = Annotated[Literal[ERROR_CLASSES], Field(description="Only of this error class")]  # type: ignore[valid-type] # a constant tuple
 SourceInPath = Annotated[str, Field(description="A source's name", json_schema_extra={"examples": list(SOURCES)})]
 Symbol = Annotated[
     str,
@@ -81,6 +84,13 @@ RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_R
 WaitSeconds = Annotated[
     float, Field(description="Seconds to wait for the end of the run", ge=0, le=LONGEST_RUN_SECONDS, allow_inf_nan=False), DECIMAL
 ]
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+MOMENT = _spelt_as(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)",
+    "a time with its zone such as 2026-01-31T12:00:00Z (a + as %2B)",
+)
+Since = Annotated[AwareDatetime, Field(description="Not before this time", ge=EARLIEST, le=LATEST), MOMENT]
 
 
 def known_source(source: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 from libs.devstack.broker import Jars, train
 from libs.devstack.children import Nursery
 from libs.devstack.ports import free_port
+from tests.conftest import one_session_at_a_time
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90.0
@@ -85,9 +86,10 @@ StartUp = Callable[..., Up]
 @pytest.fixture(scope="session")
 def trained_jars(nursery: Nursery, kafka_jars: Jars) -> Jars:
     """Train the broker's Java once, or each `kasparro up` would try to while its test runs."""
-    if not kafka_jars.cache.exists():
-        with nursery.temporary_folder("kasparro-training-") as folder:
-            asyncio.run(train(nursery, kafka_jars, folder))
+    with one_session_at_a_time():
+        if not kafka_jars.cache.exists():
+            with nursery.temporary_folder("kasparro-training-") as folder:
+                asyncio.run(train(nursery, kafka_jars, folder))
     return kafka_jars
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.contracts.topics import TOPICS
 from libs.devstack.ports import free_port
 from tests.acceptance.conftest import ROOT, STOP_SECONDS, StartUp, Up
 
@@ -41,7 +42,7 @@ def test_from_an_empty_folder_to_all_sources_and_on_again_after_a_stop(start_up:
     assert up.get("/health")["sandbox"] is True
     up.wait_until(lambda: up.get("/data?limit=1")["total"] > 1_000, 5, "every asset")  # the total may be a second old
     total = up.get("/data?limit=1")["total"]
-    assert command(up, "topics").stdout.count("exists") == 10
+    assert command(up, "topics").stdout.count("exists") == len(TOPICS)
     assert "missing" not in command(up, "migrate", "--status").stdout
     assert '"status": "ok"' in command(up, "health").stdout
     ran = command(up, "run", "csv")

@@ -142,8 +142,8 @@ def _outcomes(entries: Iterable[Entry], stored: set[UUID]) -> Iterable[run_progr
         if isinstance(entry, SetAside):
             if entry.run_id is not None:
                 yield run_progress.Outcome(entry.run_id, entry.offset, "dead_lettered")
-        elif entry.quote.tick_id in stored:
-            stored.discard(entry.quote.tick_id)
-            yield run_progress.Outcome(entry.quote.run_id, entry.offset, "stored")
-        else:
-            yield run_progress.Outcome(entry.quote.run_id, entry.offset, "duplicate")
+            continue
+        became = "stored" if entry.quote.tick_id in stored else "duplicate"
+        stored.discard(entry.quote.tick_id)
+        if entry.counts:
+            yield run_progress.Outcome(entry.quote.run_id, entry.offset, became)

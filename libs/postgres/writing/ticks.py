@@ -8,15 +8,19 @@ from libs.domain.quotes import Quote
 
 
 class Tick(NamedTuple):
-    """An accepted record: the quote it makes, and its payload as the text that the provider sent."""
+    """An accepted record: the quote it makes, and its payload as the text that the provider sent.
+
+    `counts` for its run unless it is a re-driven dead letter: that was counted when it was set aside.
+    """
 
     offset: int
     quote: Quote
     payload: str
+    counts: bool = True
 
 
 class SetAside(NamedTuple):
-    """A rejected record, which is counted for its run when that is known."""
+    """A rejected record, which is counted for its run when that is known, and when it is not a re-driven one."""
 
     offset: int
     run_id: UUID | None

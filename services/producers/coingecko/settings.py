@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 
-from libs.process.settings import KafkaSettings, LogSettings, ScheduleSettings
+from libs.process.kafka_settings import KafkaSettings
+from libs.process.settings import LogSettings, ScheduleSettings
 from libs.producing.quota import Budget
 
 

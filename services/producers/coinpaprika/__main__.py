@@ -1,6 +1,9 @@
 """Publishes CoinPaprika's tickers to ticks.raw.coinpaprika: takes poll commands, fetches all, skips what is published."""
 
-from libs.kafka.connection import KafkaConnection
+from functools import partial
+
+from libs.kafka.access import knock
+from libs.process.access import admitted
 from libs.process.clock import SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
@@ -17,6 +20,7 @@ SERVICE = "producer-coinpaprika"
 async def produce(settings: CoinPaprikaSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
+    connection = settings.kafka_connection(SERVICE)
     async with open_session(settings.base_url) as session:
         provider = Provider(
             name="CoinPaprika",
@@ -29,13 +33,14 @@ async def produce(settings: CoinPaprikaSettings) -> None:
         )
         replica = Replica(
             fetcher=CoinPaprika(provider),
-            connection=KafkaConnection(settings.kafka_bootstrap_servers, SERVICE),
+            connection=connection,
             topics=topics_of("coinpaprika"),
             budget=settings.budget,
             interval=settings.schedule,
             clock=clock,
         )
-        await replica.run()
+        async with admitted(partial(knock, connection), clock=clock):
+            await replica.run()
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 from pydantic import Field, SecretStr
 
-from libs.process.settings import KafkaSettings, LogSettings, ScheduleSettings
+from libs.process.kafka_settings import KafkaSettings
+from libs.process.settings import LogSettings, ScheduleSettings
 from libs.producing.quota import Budget
 
 FREE_HOST = "https://api.coinpaprika.com/v1"

@@ -1,6 +1,9 @@
 """Publishes the rows of local files to ticks.raw.csv: takes poll commands, reads the files, skips what is published."""
 
-from libs.kafka.connection import KafkaConnection
+from functools import partial
+
+from libs.kafka.access import knock
+from libs.process.access import admitted
 from libs.process.clock import SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
@@ -17,15 +20,17 @@ SERVICE = "producer-csv"
 async def produce(settings: CsvSettings) -> None:
     """Wire the replica and run it. Nobody meters a file."""
     clock = SystemClock()
+    connection = settings.kafka_connection(SERVICE)
     replica = Replica(
         fetcher=CsvFiles(settings.csv_path, clock),
-        connection=KafkaConnection(settings.kafka_bootstrap_servers, SERVICE),
+        connection=connection,
         topics=topics_of("csv"),
         budget=Budget(),
         interval=settings.schedule,
         clock=clock,
     )
-    await replica.run()
+    async with admitted(partial(knock, connection), clock=clock):
+        await replica.run()
 
 
 def main() -> None:

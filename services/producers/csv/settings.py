@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from libs.process.settings import KafkaSettings, LogSettings, ScheduleSettings
+from libs.process.kafka_settings import KafkaSettings
+from libs.process.settings import LogSettings, ScheduleSettings
 
 
 class CsvSettings(LogSettings, KafkaSettings, ScheduleSettings):

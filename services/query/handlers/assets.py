@@ -1,6 +1,7 @@
 """GET /data: the canonical assets."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.assets import AssetOrder, AssetPage, Place, count_assets, load_asset, load_assets
 from libs.postgres.reading.quotes import load_asset_with_quotes
 from libs.postgres.reading.rows import Row
-from services.query.cursors import decode_cursor, encode_cursor
+from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
 from services.query.keys import POOL, TOTALS
 from services.query.parameters import CursorText, Limit, Offset, SourceFilter, Symbol
@@ -73,7 +74,7 @@ async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
         "total": total,
         "limit": asked.limit,
         "offset": asked.offset,
-        "next_cursor": encode_cursor(_bound_to(asked), _place(page.order, rows[-1])) if full else None,
+        "next_cursor": encode_cursor(_bound_to(asked), *_place(page.order, rows[-1])) if full else None,
         "attribution": ATTRIBUTION,
     }
     return Answer(body)
@@ -102,8 +103,9 @@ def _page(asked: AssetsAsked) -> AssetPage:
     if asked.offset or asked.symbol is not None:
         taken = "offset" if asked.offset else "symbol"
         raise InvalidParameterError(f"{taken}: cannot be combined with cursor", parameter=taken)
-    place = decode_cursor(asked.cursor, _bound_to(asked), order)
-    return AssetPage(order, asked.sort.startswith("-"), asked.limit, source=asked.source, after=place)
+    value, asset_uid = decode_cursor(asked.cursor, _bound_to(asked), partial(read_asset_value, order))
+    after = Place(value, asset_uid)
+    return AssetPage(order, asked.sort.startswith("-"), asked.limit, source=asked.source, after=after)
 
 
 def _bound_to(asked: AssetsAsked) -> str:

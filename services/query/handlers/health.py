@@ -11,7 +11,7 @@ from libs.postgres.reading.runs import load_last_successes
 from libs.postgres.schema import missing_migrations
 from services.query.dependencies import PING_SECONDS, Seen
 from services.query.endpoints import AnyParameters
-from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POOL, POSTGRES, SERVING, LastSuccesses
+from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POOL, POSTGRES, PROGRESS, SERVING, LastSuccesses
 from services.query.problems import NotMigratedError
 from services.query.rendering import Answer
 
@@ -31,13 +31,19 @@ async def health(request: web.Request, _asked: AnyParameters) -> Answer:
     """Return that we serve, and what was last seen of everything else: nothing is asked now, so nothing can be slow."""
     app = request.app
     postgres, kafka = await asyncio.gather(app[POSTGRES].seen(), app[KAFKA].seen())
-    serving = app[SERVING]
+    serving, board = app[SERVING], app[PROGRESS]
+    progress = board.of_all(board.lags)
     body = {
-        "status": "ok" if _is_well(postgres) and _is_well(kafka) else "degraded",
+        "status": "ok" if _is_well(postgres) and _is_well(kafka) and progress.status != "stalled" else "degraded",
         "version": serving.version,
         "uptime_seconds": round(app[CLOCK].monotonic() - serving.started, 3),
         "sandbox": serving.sandbox,
         "dependencies": {"postgres": _seen(postgres), "kafka": _seen(kafka)},
+        "normalizer": {
+            "status": progress.status,
+            "still_seconds": progress.still_seconds,
+            "lag_messages": sum(lag.lag_messages for lag in board.lags) if board.lags else None,
+        },
         "last_success": app[LAST_SUCCESSES].by_source,
     }
     return Answer(body)

@@ -1,5 +1,6 @@
 """GET /stats: runs, sources, checkpoints."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +19,10 @@ from libs.postgres.reading.runs import load_last_runs, load_run_with_shards, loa
 from libs.sources.catalogue import SOURCES
 from services.query.endpoints import NoParameters, Parameters
 from services.query.following import unreachable
-from services.query.keys import CLOCK, CURSORS, LAG, POOL, REPORTS, TOPICS
+from services.query.keys import CHECKPOINTS, CLOCK, CURSORS, LAG, POOL, PROGRESS, REPORTS, TOPICS
 from services.query.parameters import Limit, Offset, RunId, SourceFilter
 from services.query.problems import KafkaUnavailableError, RunNotFoundError
+from services.query.progress import Progress
 from services.query.rendering import Answer
 from services.query.views.runs import run_body, run_detail_body
 
@@ -66,20 +68,20 @@ async def list_sources(request: web.Request, _asked: NoParameters) -> Answer:
 
 async def list_checkpoints(request: web.Request, _asked: NoParameters) -> Answer:
     """Return where the normalizer stands."""
-    return Answer({"group": request.app[TOPICS].group, "checkpoints": await _checkpoints(request)})
+    return Answer({"group": request.app[TOPICS].group, **await _checkpoints(request)})
 
 
 async def debug(request: web.Request, _asked: NoParameters) -> Answer:
     """Return counts and checkpoints; Kafka's part is null while Kafka is away."""
     unavailable: dict[str, str] = {}
-    checkpoints = None
+    checkpoints: Mapping[str, object] = {"members": None, "checkpoints": None}
     try:
         checkpoints = await _checkpoints(request)
     except KafkaUnavailableError as error:
         unavailable["kafka"] = error.detail
     async with reading(request.app[POOL]) as connection:
         assets, sources = await count_assets(connection, None), await _sources(request, connection)
-    body = {"assets": assets, "sources": sources, "group": request.app[TOPICS].group, "checkpoints": checkpoints}
+    body = {"assets": assets, "sources": sources, "group": request.app[TOPICS].group, **checkpoints}
     return Answer(body | {"unavailable": unavailable})
 
 
@@ -110,42 +112,54 @@ async def _source_body(connection: Connection, source: str, quotes: Row | None, 
     }
 
 
-async def _checkpoints(request: web.Request) -> object:
-    return await request.app[REPORTS].get("checkpoints", lambda: _read_checkpoints(request))
+async def _checkpoints(request: web.Request) -> Mapping[str, object]:
+    return await request.app[CHECKPOINTS].get("all", lambda: _read_checkpoints(request))
 
 
-async def _read_checkpoints(request: web.Request) -> object:
-    topics = request.app[TOPICS]
+async def _read_checkpoints(request: web.Request) -> Mapping[str, object]:
+    topics, reader = request.app[TOPICS], request.app[LAG]
     try:
-        lags = await request.app[LAG].read(topics.group, [topics.raw[source] for source in SOURCES], request.app[CLOCK].utc())
+        lags = await reader.read(topics.group, [topics.raw[source] for source in SOURCES], request.app[CLOCK].utc())
+        members = await reader.members(topics.group)
     except KafkaUnreachableError as error:
         raise unreachable(error) from error
-    return [
-        _checkpoint_body(request, source, [lag for lag in lags if lag.topic == request.app[TOPICS].raw[source]])
-        for source in SOURCES
-    ]
+    of_source = {source: [lag for lag in lags if lag.topic == topics.raw[source]] for source in SOURCES}
+    return {"members": members, "checkpoints": [_checkpoint_body(request, source, of_source[source]) for source in SOURCES]}
 
 
 def _checkpoint_body(request: web.Request, source: str, lags: list[PartitionLag]) -> dict[str, Any]:
-    seconds = [lag.lag_seconds for lag in lags if lag.lag_seconds is not None]
-    cursors = request.app[CURSORS].of(source)
+    cursors, progress = request.app[CURSORS].of(source), request.app[PROGRESS]
+    judged = progress.of_all(lags)
     return {
         "source": source,
         "topic": request.app[TOPICS].raw[source],
         "lag_messages": sum(lag.lag_messages for lag in lags),
-        "lag_seconds": max(seconds) if len(seconds) == len(lags) and seconds else None,
+        "lag_seconds": _longest([lag.lag_seconds for lag in lags]),
+        "event_lag_seconds": _longest([lag.event_lag_seconds for lag in lags]),
+        "status": judged.status,
+        "still_seconds": judged.still_seconds,
         "cursors": [
             {"shard": one.shard, "polled_at": one.polled_at, "run_id": one.run_id, "ticks": one.ticks} for one in cursors
         ],
-        "partitions": [
-            {
-                "partition": lag.partition,
-                "committed": lag.committed,
-                "log_start": lag.log_start,
-                "log_end": lag.log_end,
-                "lag_messages": lag.lag_messages,
-                "lag_seconds": lag.lag_seconds,
-            }
-            for lag in lags
-        ],
+        "partitions": [_partition_body(lag, progress.of(lag)) for lag in lags],
     }
+
+
+def _partition_body(lag: PartitionLag, judged: Progress) -> dict[str, Any]:
+    return {
+        "partition": lag.partition,
+        "committed": lag.committed,
+        "log_start": lag.log_start,
+        "log_end": lag.log_end,
+        "lag_messages": lag.lag_messages,
+        "lag_seconds": lag.lag_seconds,
+        "event_lag_seconds": lag.event_lag_seconds,
+        "status": judged.status,
+        "still_seconds": judged.still_seconds,
+        "lag_grew": judged.lag_grew,
+    }
+
+
+def _longest(seconds: Sequence[float | None]) -> float | None:
+    known = [each for each in seconds if each is not None]
+    return max(known) if known and len(known) == len(seconds) else None

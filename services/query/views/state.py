@@ -1,12 +1,24 @@
 """Health, sources and checkpoints as the API shows them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
 from services.query.views.runs import RunView
 from services.query.views.shapes import View
+
+Status = Annotated[
+    Literal["idle", "moving", "stalled", "unknown"],
+    Field(
+        description="idle: nothing to read. moving: what there is is being committed. stalled: there is something to read, Kafka "
+        "answers, and nothing was committed for NORMALIZER_STALLED_SECONDS. unknown: this service has not watched for that long"
+    ),
+]
+StillSeconds = Annotated[float, Field(description="How long unread messages have been seen to meet no commit")]
+EventLag = Annotated[
+    float | None, Field(description="How long ago the oldest unread tick was true, by its event time; null when it is no tick")
+]
 
 
 class DependencyView(View):
@@ -15,6 +27,14 @@ class DependencyView(View):
     status: Literal["up", "down"]
     since: AwareDatetime = Field(description="When it was first seen in this status")
     error: str | None = Field(description="Why it is down, or what is wrong although it answers")
+
+
+class ConsumerView(View):
+    """The normalizer's progress, as last seen from here."""
+
+    status: Status
+    still_seconds: StillSeconds
+    lag_messages: int | None = Field(description="Null while Kafka is away")
 
 
 class DependenciesView(View):
@@ -27,11 +47,14 @@ class DependenciesView(View):
 class HealthView(View):
     """That the API serves, and what it sees."""
 
-    status: Literal["ok", "degraded"] = Field(description="`degraded` while a dependency is down or Postgres is not migrated")
+    status: Literal["ok", "degraded"] = Field(
+        description="`degraded` while a dependency is down, Postgres is not migrated, or the normalizer is stalled"
+    )
     version: str
     uptime_seconds: float
     sandbox: bool = Field(description="Whether the data are made up")
     dependencies: DependenciesView
+    normalizer: ConsumerView
     last_success: dict[str, AwareDatetime | None] = Field(
         description="By source: when its last run succeeded; as last known while Postgres is away"
     )
@@ -88,6 +111,10 @@ class PartitionView(View):
     log_end: int
     lag_messages: int = Field(description="0: nothing left to read. Otherwise offsets from the oldest unread record on")
     lag_seconds: float | None = Field(description="Age of the oldest unread record; null when it could not be looked at in time")
+    event_lag_seconds: EventLag
+    status: Status
+    still_seconds: StillSeconds
+    lag_grew: bool = Field(description="Whether more is unread than when it was last seen to move")
 
 
 class CheckpointView(View):
@@ -97,6 +124,9 @@ class CheckpointView(View):
     topic: str
     lag_messages: int
     lag_seconds: float | None
+    event_lag_seconds: EventLag
+    status: Status
+    still_seconds: StillSeconds
     cursors: list[CursorView]
     partitions: list[PartitionView]
 
@@ -105,6 +135,7 @@ class CheckpointsView(View):
     """The checkpoints are the consumer group's committed offsets; there is no other record of them."""
 
     group: str
+    members: int = Field(description="Processes in the group now; 0: nobody consumes")
     checkpoints: list[CheckpointView]
 
 
@@ -114,5 +145,6 @@ class DebugView(View):
     assets: int | None
     sources: list[SourceView] | None
     group: str
+    members: int | None
     checkpoints: list[CheckpointView] | None
     unavailable: dict[str, str]

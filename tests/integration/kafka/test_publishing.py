@@ -32,7 +32,7 @@ async def test_every_record_lands_where_publish_says_and_its_key_belongs(connect
     assert len(there) == 3_001
     assert again[0].offset > positions[0].offset
     for record, position in zip(sent, positions, strict=True):
-        found = there[position]
+        found = there[position.partition, position.offset]
         assert (found.key, found.value, list(found.headers)) == (record.key, record.value, list(record.headers))
         assert record.key is not None
         assert position.partition == DefaultPartitioner()(record.key, list(range(6)), [])

@@ -21,6 +21,7 @@ from libs.kafka.records import Record
 from libs.kafka.tailing import Start, TopicRecord, open_tail
 from libs.postgres.pool import Pool, open_pool
 from libs.process.clock import SystemClock
+from services.normalizer.health import Health
 from services.normalizer.wiring import Limits, Topics, run_normalizer
 from tests.integration.streaming.conftest import eventually
 
@@ -55,13 +56,17 @@ async def topics(connection: KafkaConnection) -> Topics:
         assets=f"assets-{mark}",
         dead_letters=f"dead-{mark}",
         runs=f"runs-{mark}",
+        settlements=f"settlements-{mark}",
+        gaps=f"gaps-{mark}",
         group=f"group-{mark}",
         partitions=PARTITIONS,
     )
-    kept = {names.assets: None}
+    compacted = {names.assets, names.settlements}
+    single = {names.runs, names.settlements, names.gaps}
     declared = [
-        Topic(name, "a test's", "any", None, (), (), kept.get(name, timedelta(days=1)), 1 if name == names.runs else PARTITIONS)
+        Topic(name, "a test's", "any", None, (), (), kept, 1 if name in single else PARTITIONS)
         for name in names.names
+        for kept in [None if name in compacted else timedelta(days=1)]
     ]
     await ensure_topics(connection, declared)
     return names
@@ -106,10 +111,11 @@ def event_record(topic: str, event: RunEvent) -> Record:
 
 @asynccontextmanager
 async def normalizer_running(
-    connection: KafkaConnection, database_url: str, topics: Topics, *, chunk_records: int = 5_000
+    connection: KafkaConnection, database_url: str, topics: Topics, *, chunk_records: int = 5_000, health: Health | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     limits = Limits(chunk_records=chunk_records, retry_ceiling=timedelta(seconds=0.5))
-    task = asyncio.create_task(run_normalizer(connection, database_url, SystemClock(), topics=topics, limits=limits))
+    running = run_normalizer(connection, database_url, SystemClock(), topics=topics, limits=limits, health=health)
+    task = asyncio.create_task(running)
     try:
         yield task
     finally:
@@ -128,6 +134,8 @@ async def start_process(connection: KafkaConnection, database_url: str, topics: 
                 "assets": topics.assets,
                 "dead_letters": topics.dead_letters,
                 "runs": topics.runs,
+                "settlements": topics.settlements,
+                "gaps": topics.gaps,
                 "group": topics.group,
                 "partitions": topics.partitions,
             },

@@ -15,6 +15,9 @@ from libs.kafka.publishing import Publisher, open_publisher
 from libs.kafka.records import Record
 from libs.postgres.migrations import migrate
 from libs.postgres.pool import Pool, open_pool
+from libs.process.clock import SystemClock
+from libs.process.outages import OutageBoard
+from services.normalizer.health import Health
 from services.normalizer.wiring import Topics
 from tests.integration.normalizer.conftest import (
     PARTITIONS,
@@ -43,17 +46,31 @@ async def test_postgres_killed_and_started_again_is_waited_out(
     with nursery.temporary_folder("kasparro-outage-") as folder:
         server = await start_database(nursery, folder)  # one that keeps what it has committed
         await asyncio.to_thread(migrate, server.url("postgres"))
-        async with normalizer_running(connection, server.url("postgres"), topics) as running:
+        clock = SystemClock()
+        health = Health(clock, OutageBoard(clock), topics.group, stalled_seconds=3)
+        async with normalizer_running(connection, server.url("postgres"), topics, health=health) as running:
             await publisher.publish(ticks(topics, 0, 500))
             await eventually(lambda: all_acknowledged(connection, topics, 500), "the first ticks")
+            before = health.told().body
+            assert before["status"] == "ok"
             server.child.signal(signal.SIGKILL)
             await server.child.until_ended()
             await publisher.publish(ticks(topics, 500, 500))
             await asyncio.sleep(12)  # longer than the session timeout: the partitions must stay ours all the while
             assert not running.done()
             assert await all_acknowledged(connection, topics, 500)
+            told = health.told()
+            postgres = told.body["dependencies"]["postgres"]
+            assert (told.live, told.ready, told.body["status"], postgres["status"]) == (True, False, "waiting", "down")
+            assert 10 < postgres["seconds"] < 30
+            assert postgres["tries"] > 1
+            assert "Connect" in postgres["error"]
+            assert told.body["since"] == postgres["since"] or told.body["since"] > before["since"]
             again = await start_database(nursery, folder, port=server.port)
             await eventually(lambda: all_acknowledged(connection, topics, 1_000), "the rest", 40)
+            await eventually(lambda: health.told().body["status"] == "ok", "ok again", 20)
+            same = ("member_id", "generation")
+            assert [health.told().body[name] for name in same] == [before[name] for name in same]
             async with open_pool(again.url("postgres"), application="test", connections=1, statement_seconds=20) as pool:
                 assert await pool.fetchval("SELECT count(*) FROM raw_coingecko") == 1_000
                 assert await pool.fetchval("SELECT sum(stored) FROM etl_run_progress") == 1_000
@@ -66,7 +83,16 @@ async def test_a_broker_killed_and_started_again_is_waited_out(
         broker = await start_broker(nursery, kafka_jars, folder / "kafka")
         connection = KafkaConnection(broker.bootstrap_servers, "test")
         mark = uuid4().hex[:8]
-        topics = Topics({"coingecko": f"r{mark}"}, f"a{mark}", f"d{mark}", f"e{mark}", f"g{mark}", PARTITIONS)
+        topics = Topics(
+            raw={"coingecko": f"r{mark}"},
+            assets=f"a{mark}",
+            dead_letters=f"d{mark}",
+            runs=f"e{mark}",
+            settlements=f"s{mark}",
+            gaps=f"l{mark}",
+            group=f"g{mark}",
+            partitions=PARTITIONS,
+        )
         day = timedelta(days=1)
         await ensure_topics(connection, [Topic(n, "a test's", "any", None, (), (), day, PARTITIONS) for n in topics.names])
         async with normalizer_running(connection, database_url, topics) as running:

@@ -14,6 +14,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import CURSOR, Cursor, QuotaUsage
+from libs.contracts.gaps import GAP, Gap
 from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT, RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
 from libs.contracts.topics import CURSORS, Topic
@@ -46,6 +47,9 @@ class MovedClock(SystemClock):
 
     def utc(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead.total_seconds()
 
     async def sleep(self, seconds: float) -> None:
         self.waited.append(seconds)
@@ -145,6 +149,9 @@ class Bench:
     async def dead_letters(self) -> list[TopicRecord]:
         return await read_to_end(self.connection, self.topics.dead_letters.name)
 
+    async def gaps(self) -> list[Gap]:
+        return [GAP.validate_json(record.value or b"") for record in await read_to_end(self.connection, self.topics.gaps.name)]
+
     async def cursors(self) -> dict[str, Cursor]:
         newest = latest_values(await read_to_end(self.connection, self.topics.cursors.name))
         return {key.decode(): CURSOR.validate_json(value) for key, value in newest.items()}
@@ -199,6 +206,7 @@ async def open_bench(kafka_bootstrap_servers: str) -> AsyncIterator[Bench]:
         run_events=own_topic("runs"),
         cursors=replace(own_topic("cursors", compacted=True), largest_message=CURSORS.largest_message),
         dead_letters=own_topic("dead-letter"),
+        gaps=own_topic("gaps"),
     )
     await ensure_topics(connection, all_of(topics))
     async with open_provider() as server, open_session(server.base_url) as session, open_publisher(connection) as publisher:
@@ -210,7 +218,7 @@ async def open_bench(kafka_bootstrap_servers: str) -> AsyncIterator[Bench]:
 
 
 def all_of(topics: ProducerTopics) -> list[Topic]:
-    return [topics.raw, topics.commands, topics.run_events, topics.cursors, topics.dead_letters]
+    return [topics.raw, topics.commands, topics.run_events, topics.cursors, topics.dead_letters, topics.gaps]
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> tuple[str, int]:

@@ -9,12 +9,10 @@ import pytest
 
 from libs.kafka import transactions
 from libs.kafka.records import Position, Record
+from libs.kafka.tailing import read_to_end
 from libs.kafka.transactions import MOST_AT_ONCE, Transaction
 from tests.integration.producing.bench import Bench, coins
 from tests.integration.producing.test_large_rows import Rows
-
-BROKER_LOOKS_SECONDS = 10.0
-"""How often a broker looks for transactions that have expired."""
 
 
 async def test_a_shard_whose_transaction_always_expires_fails_and_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +22,7 @@ async def test_a_shard_whose_transaction_always_expires_fails_and_says_so(bench:
     async def slow_for_ticks(transaction: Transaction, records: Sequence[Record]) -> list[Position]:
         positions = await send(transaction, records)
         if any(record.topic == bench.topics.raw.name for record in records):
-            await asyncio.sleep(BROKER_LOOKS_SECONDS + 2)
+            await read_to_end(bench.connection, bench.topics.raw.name)  # which waits until the broker has given it up
         return positions
 
     monkeypatch.setattr(Transaction, "send", slow_for_ticks)

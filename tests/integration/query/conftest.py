@@ -70,11 +70,13 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
         access: Access | None = None,
         sandbox: bool = False,
         taken_within_seconds: float = 1.0,
+        stalled_seconds: float = 180.0,
+        kafka_seconds: float = 2.0,
     ) -> AsyncIterator[Api]:
-        kafka = KafkaConnection(servers, "query-test", request_timeout_ms=2_000)
+        kafka = KafkaConnection(servers, "query-test", request_timeout_ms=int(1_000 * kafka_seconds))
         openers = Openers(
             pool=lambda: open_pool(database_url, application="query-test", connections=4, statement_seconds=5, read_only=True),
-            publisher=lambda: open_publisher(kafka, timeout_seconds=2),
+            publisher=lambda: open_publisher(kafka, timeout_seconds=kafka_seconds),
             lag=lambda: open_lag_reader(kafka),
             run_events=lambda: open_tail(kafka, topics.run_events, start=Start.END),
             cursors=lambda: open_tail(kafka, cursors_topic, start=Start.BEGINNING),
@@ -86,6 +88,7 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
             access=allowed,
             clock=SystemClock(),
             sandbox=sandbox,
+            stalled_seconds=stalled_seconds,
             taken_within_seconds=taken_within_seconds,
         )
         async with TestClient(TestServer(app)) as client:

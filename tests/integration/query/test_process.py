@@ -85,6 +85,7 @@ async def test_it_serves_while_everything_is_away_and_stops_on_sigterm(tmp_path:
     assert "Traceback" not in stderr.decode()
 
 
+SIX_BYTES = b"6\r\ns3cret\r\n0\r\n\r\n"
 MALFORMED = [
     (b"GET /data/s3cret\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     (b"GET /data?s3cret=\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
@@ -93,6 +94,30 @@ MALFORMED = [
     (b"GET http://[s3cret HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     (b"GET /data HTTP/1.1\r\n\r\n", 400),
     (b"POST /etl/run/csv HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\ns3cret\r\n", 400),
+    (b"GET /data HTTP/1.1\r\nHost: x\r\nExpect: s3cret\r\n\r\n", 417),
+    (b"GET /nosuch HTTP/1.1\r\nHost: x\r\nExpect: s3cret\r\n\r\n", 417),
+    (b"GET /data HTTP/1.1\r\nHost: x\r\n folded: s3cret\r\n\r\n", 400),
+    (b"GET /data HTTP/1.1\r\nHost: x\r\nX: s3cret\x00\r\n\r\n", 400),
+    (b"GET /data HTTP/9.9\r\nHost: x\r\nX: s3cret\r\n\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03s3cret", 400),
+    (
+        b"POST /etl/run/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n6\r\ns3cret\r\n",
+        400,
+    ),
+    (b"POST /etl/run/csv HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nContent-Length: 5\r\n\r\ns3cret", 400),
+    (b"POST /etl/run/csv HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\ns3cret", 400),
+    (b"POST /nosuch HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\ns3cret", 404),
+    (
+        b"POST /nosuch HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n%b"
+        % SIX_BYTES,
+        404,
+    ),
+    (
+        b"POST /nosuch HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4001\r\n"
+        + b"x" * 0x4001
+        + b"\r\ns3cret\r\n",
+        400,
+    ),
     (b"GET /s3cret" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     (b"GET /data HTTP/1.1\r\nHost: x\r\nX-Long: /s3cret" + b"a" * 9_000 + b"\r\n\r\n", 431),
     (

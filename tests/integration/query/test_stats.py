@@ -1,6 +1,7 @@
 """GET /stats and GET /data/raw."""
 
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,9 @@ from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
 from libs.kafka.transactions import TransactionalClient
 from services.query.topics import QueryTopics
+from tests.integration.normalizer.conftest import raw_tick, record_of
 from tests.integration.query.answers import Api, until
+from tests.integration.query.conftest import Serve
 from tests.integration.query.rows import (
     LONG_AGO,
     AssetRow,
@@ -148,6 +151,37 @@ async def test_caught_up_is_lag_0_although_markers_take_offsets(
 
     await until(one_behind)
     await client.close()
+
+
+async def test_a_stalled_consumer_is_told_from_an_idle_one_in_messages_and_in_seconds_of_event_time(
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, connection: KafkaConnection, created_topics: QueryTopics
+) -> None:
+    """One partition is read to its end, markers and all; the other has a tick that nobody reads."""
+    topic, hour_ago = created_topics.raw["coingecko"], datetime.now(UTC) - timedelta(hours=1)
+    client = TransactionalClient(connection, f"lag-{uuid4().hex}")
+    await client.open()
+    tick = record_of(topic, raw_tick("bitcoin", "btc", at=hour_ago))
+    async with client.transaction() as transaction:
+        await transaction.send([replace(tick, partition=0), replace(tick, partition=1)])
+        await transaction.commit_offset(created_topics.group, topic, 0, 1)
+    await client.close()
+    async with serve(database_url=database_url, servers=kafka_bootstrap_servers, stalled_seconds=1.0) as api:
+
+        async def told() -> bool:
+            body = (await api.get("/stats/checkpoints")).body
+            coingecko, paprika, _ = body["checkpoints"]
+            idle, stalled = coingecko["partitions"]
+            return (
+                (idle["status"], idle["lag_messages"], idle["event_lag_seconds"]) == ("idle", 0, 0)
+                and (stalled["status"], stalled["lag_messages"], coingecko["status"]) == ("stalled", 2, "stalled")
+                and 3_600 <= stalled["event_lag_seconds"] < 3_700
+                and stalled["still_seconds"] >= 1
+                and (paprika["status"], body["members"]) == ("idle", 0)
+            )
+
+        await until(told)
+        health = (await api.get("/health")).body
+        assert (health["status"], health["normalizer"]["status"]) == ("degraded", "stalled")
 
 
 async def test_checkpoints_show_each_shards_cursor(

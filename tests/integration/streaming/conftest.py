@@ -13,8 +13,9 @@ from libs.contracts.topics import Topic
 from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher, open_publisher
-from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
+from libs.streaming.agents import Chunks, add_agent, create_chunk_app, log_gap, run_app
 from libs.streaming.chunks import Chunk
+from libs.streaming.fetching import OnGap
 
 DEADLINE_SECONDS = 20.0
 
@@ -92,7 +93,7 @@ async def agent_running(
     work: Callable[[Chunks], Awaitable[None]],
     *,
     chunk_records: int = 5_000,
-    on_gap: Callable[[str, int, int, int], None] = lambda *_: None,
+    on_gap: OnGap = log_gap,
 ) -> AsyncIterator[asyncio.Task[None]]:
     app = create_chunk_app(connection, group, chunk_records=chunk_records, on_gap=on_gap)
     add_agent(app, "work", topics, work)

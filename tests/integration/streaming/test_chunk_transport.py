@@ -1,4 +1,5 @@
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -28,6 +29,24 @@ from tests.integration.streaming.conftest import (
 
 def records(topic: str, count: int, first: int = 0, partition: int | None = None) -> list[Record]:
     return [Record(topic, b"k%d" % number, b"v%d" % number, partition=partition) for number in range(first, first + count)]
+
+
+class Gaps:
+    """What an app was told of gaps."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, int, int, int]] = []
+
+    async def note(self, *gap: Any) -> None:
+        self.noted.append(gap)
+
+
+async def remove_before(connection: KafkaConnection, topic: str, offset: int) -> None:
+    """Do what retention does."""
+    admin = AIOKafkaAdminClient(**connection.options())
+    await admin.start()
+    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=offset)})
+    await admin.close()
 
 
 async def test_every_record_arrives_once_and_in_order_and_its_offset_is_committed(
@@ -258,18 +277,95 @@ async def test_an_offset_that_retention_removed_goes_on_at_the_earliest_kept_rec
 ) -> None:
     topic = (await make_topic()).name
     await publisher.publish(records(topic, 10))
-    handled, gaps = Handled(), list[tuple[str, int, int, int]]()
+    handled, gaps = Handled(), Gaps()
     async with agent_running(connection, group, [topic], handling(handled)):
         await eventually(lambda: len(handled.values) == 10, "ten handled")
     await publisher.publish(records(topic, 20, first=10))
-    admin = AIOKafkaAdminClient(**connection.options())
-    await admin.start()
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=25)})
-    await admin.close()
-    async with agent_running(connection, group, [topic], handling(handled), on_gap=lambda *gap: gaps.append(gap)):
+    await remove_before(connection, topic, 25)
+    async with agent_running(connection, group, [topic], handling(handled), on_gap=gaps.note):
         await eventually(lambda: len(handled.values) == 15, "the five kept records are handled")
     assert handled.values[10:] == [b"v%d" % number for number in range(25, 30)]
-    assert gaps == [(topic, 0, 10, 25)]
+    assert gaps.noted == [(topic, 0, 10, 25)]
+
+
+async def test_the_checkpoint_stays_before_a_gap_until_the_gap_has_been_told(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    """Nothing is kept behind this gap, so nothing but the gap itself is there to be acknowledged."""
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 10))
+    handled, gaps = Handled(), Gaps()
+    async with agent_running(connection, group, [topic], handling(handled)):
+        await eventually(lambda: len(handled.values) == 10, "ten handled")
+    await publisher.publish(records(topic, 20, first=10))
+    await remove_before(connection, topic, 30)
+
+    async def fail(*_: object) -> None:
+        raise LookupError("killed while telling of the gap")
+
+    async with agent_running(connection, group, [topic], handling(handled), on_gap=fail) as running:
+        with pytest.raises(LookupError):
+            await running
+    assert await committed(connection, group) == {(topic, 0): 10}
+
+    async def passed() -> bool:
+        return await committed(connection, group) == {(topic, 0): 30}
+
+    async with agent_running(connection, group, [topic], handling(handled), on_gap=gaps.note):
+        await eventually(passed, "the checkpoint has passed the gap")
+    assert gaps.noted == [(topic, 0, 10, 30)]
+
+
+async def test_a_group_that_was_reset_to_what_retention_has_removed_hears_of_the_gap(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 10))
+    await remove_before(connection, topic, 4)
+    async with AIOKafkaConsumer(**connection.options(), group_id=group, enable_auto_commit=False) as operator:
+        operator.assign([TopicPartition(topic, 0)])
+        await operator.commit({TopicPartition(topic, 0): 0})
+    handled, gaps = Handled(), Gaps()
+    async with agent_running(connection, group, [topic], handling(handled), on_gap=gaps.note):
+        await eventually(lambda: len(handled.values) == 6, "the six kept records are handled")
+    assert gaps.noted == [(topic, 0, 0, 4)]
+
+
+async def test_a_group_that_starts_for_the_first_time_has_lost_nothing(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 10))
+    await remove_before(connection, topic, 4)
+    handled, gaps = Handled(), Gaps()
+    async with agent_running(connection, group, [topic], handling(handled), on_gap=gaps.note):
+        await eventually(lambda: len(handled.values) == 6, "the six kept records are handled")
+    assert gaps.noted == []
+
+
+async def test_records_that_are_removed_while_a_worker_reads_are_told_as_a_gap(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
+) -> None:
+    topic = (await make_topic()).name
+    large = [Record(topic, b"k", os.urandom(20_000)) for _ in range(500)]  # some fetches' worth
+    await publisher.publish(large)
+    handled, gaps, arrived, held = Handled(), Gaps(), asyncio.Event(), asyncio.Event()
+
+    async def work(chunks: Chunks) -> None:
+        async for chunk in chunks.unacknowledged():
+            arrived.set()
+            await held.wait()
+            handled.chunks.append(chunk)
+            chunks.acknowledge(chunk)
+
+    async with agent_running(connection, group, [topic], work, chunk_records=1, on_gap=gaps.note):
+        await arrived.wait()
+        await remove_before(connection, topic, 490)
+        held.set()
+        await eventually(lambda: large[-1].value in handled.values, "the last record is handled")
+    (gap,) = gaps.noted
+    assert gap[3] == 490
+    assert len(handled.values) + gap[3] - gap[2] == 500
 
 
 async def test_a_group_that_refuses_the_member_ends_the_app_with_the_reason(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.process.settings import EXIT_BAD_SETTINGS, ApiToken, KafkaSettings, PostgresSettings, Settings, read_settings
+from libs.process.kafka_settings import KafkaSettings
+from libs.process.settings import EXIT_BAD_SETTINGS, ApiToken, PostgresSettings, Settings, read_settings
 
 
 class TokenSettings(Settings):

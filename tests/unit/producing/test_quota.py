@@ -5,7 +5,7 @@ import pytest
 
 from libs.contracts.cursors import QuotaUsage
 from libs.producing.provider import RETRY_AFTER_FLOOR, retry_after
-from libs.producing.quota import Budget, MonthSpentError, counted, held, requests_a_month, wait_before_request
+from libs.producing.quota import Budget, MonthSpentError, OwnMinute, counted, held, requests_a_month, wait_before_request
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -62,6 +62,17 @@ def test_retry_after_holds_every_partition_and_no_longer_than_a_day() -> None:
     slot = held(None, "any", 2, NOON + timedelta(seconds=90), NOON)
     assert wait_before_request([slot, usage(0, NOON)], Budget(), NOON) == timedelta(seconds=90)
     assert held(None, "any", 2, NOON + timedelta(days=90), NOON).blocked_until == NOON + timedelta(days=1)
+
+
+def test_what_a_process_saw_itself_of_the_minute_and_of_a_hold_frees_itself_by_monotonic_time() -> None:
+    own = OwnMinute()
+    for at in (100.0, 110.0, 120.0):
+        own.sent(at)
+    assert own.wait(Budget(per_minute=2), 130.0) == timedelta(seconds=40)
+    assert own.wait(Budget(per_minute=4), 130.0) == own.wait(Budget(), 130.0) == timedelta(0)
+    assert own.wait(Budget(per_minute=2), 171.0) == timedelta(0)
+    own.hold_until(200.0)
+    assert own.wait(Budget(), 171.0) == timedelta(seconds=29)
 
 
 def test_only_the_last_minute_is_kept() -> None:

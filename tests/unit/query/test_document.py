@@ -50,6 +50,8 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/stats/runs/{run_id}"),
         ("GET", "/stats/checkpoints"),
         ("GET", "/stats/sources"),
+        ("GET", "/stats/gaps"),
+        ("GET", "/stats/dead-letters"),
         ("GET", "/stats/debug"),
     }
 

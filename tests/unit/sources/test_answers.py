@@ -59,6 +59,7 @@ def test_a_bad_row_spares_its_neighbours(bad: bytes) -> None:
         (b'{"status":{"error_code":429,"error_message":"Slow down"}}', "the provider says: Slow down"),
         (b'{"error":{"code":10,"message":"No such plan"}}', "the provider says: No such plan"),
         (b'{"rows":[]}', "not a list"),
+        (b'{"data":[{"id":"a"}],"status":"ok"}', "not a list: it begins"),
         (b"null", "not a list"),
         (b"Service Unavailable", "not JSON: it begins 'Service Unavailable'"),
         (b"\xff\xfe\x00", "not JSON"),

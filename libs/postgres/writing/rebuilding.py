@@ -1,0 +1,106 @@
+"""Emptying what ticks make, so that a replay makes it again. The assets of what other sources hold stay right all along."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from libs.domain.assets import asset_of
+from libs.domain.quotes import Quote
+from libs.postgres.pool import Connection, Pool
+from libs.postgres.writing import assets, quotes
+
+LOCK_SECONDS: Final = 10
+"""How long to wait for whoever writes at this moment: nobody should, the group is empty."""
+
+SET_LOCK_TIMEOUT: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
+# Table names are the sources' own, from libs.sources.catalogue. In the order in which a chunk's writer takes its locks.
+LOCK_RAW: Final = "LOCK TABLE {table} IN EXCLUSIVE MODE"
+LOCK_REST: Final = "LOCK TABLE quotes, assets, assets_gone IN EXCLUSIVE MODE"
+EMPTY_RAW: Final = "TRUNCATE TABLE {table}"
+"""Its ids go on growing, so a cursor that somebody holds never comes upon another row under a known id."""
+
+DELETE_QUOTES: Final = "DELETE FROM quotes WHERE source = ANY($1::text[]) RETURNING asset_uid"
+DELETE_ASSETS: Final = "DELETE FROM assets WHERE asset_uid = ANY($1::text[])"
+
+CREATE_KEPT: Final = "CREATE TEMPORARY TABLE kept_ticks (tick_id uuid NOT NULL) ON COMMIT DROP"
+ANALYZE_KEPT: Final = "ANALYZE kept_ticks"
+COUNT_RAW: Final = """
+    SELECT count(*) AS held, count(*) FILTER (WHERE kept.tick_id IS NULL) AS beyond
+    FROM {table} AS held LEFT JOIN (SELECT DISTINCT tick_id FROM kept_ticks) AS kept USING (tick_id)"""
+COUNT_QUOTES: Final = """
+    SELECT count(*) AS held, count(*) FILTER (WHERE kept.tick_id IS NULL) AS beyond
+    FROM quotes AS held LEFT JOIN (SELECT DISTINCT tick_id FROM kept_ticks) AS kept USING (tick_id)
+    WHERE held.source = $1"""
+
+LOAD_VERSIONS: Final = "SELECT asset_uid, version FROM assets"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the tables hold of a source, and how much of it no kept record of its topic would bring back."""
+
+    source: str
+    raw_rows: int
+    raw_rows_beyond_reach: int
+    quotes: int
+    quotes_beyond_reach: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """What was emptied: quotes deleted, assets that went with them, and assets that other sources hold in another form."""
+
+    quotes: int
+    assets_gone: int
+    assets_changed: int
+
+
+async def count_held(pool: Pool, source: str, raw_table: str, kept: AsyncIterable[Sequence[UUID]]) -> Held:
+    """Compare the tables with the contents that the source's topic still has (`kept`, tick_ids in any order, repeats too)."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(CREATE_KEPT)
+        async for tick_ids in kept:
+            await connection.copy_records_to_table("kept_ticks", records=[(tick_id,) for tick_id in tick_ids])
+        await connection.execute(ANALYZE_KEPT)
+        raw = await connection.fetchrow(COUNT_RAW.format(table=raw_table))
+        newest = await connection.fetchrow(COUNT_QUOTES, source)
+    if raw is None or newest is None:
+        raise RuntimeError("a count gave no row")
+    return Held(source, raw["held"], raw["beyond"], newest["held"], newest["beyond"])
+
+
+@asynccontextmanager
+async def emptied(pool: Pool, raw_tables: Mapping[str, str], priorities: Mapping[str, int]) -> AsyncIterator[Emptied]:
+    """Empty what the ticks of the sources (name -> raw table) made, for good when the block ends and not if it raises.
+
+    Until then nobody else sees it, and who would write waits. Raw rows and quotes go; an asset that other sources hold
+    becomes what their quotes add up to; one that nobody else holds is deleted.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(SET_LOCK_TIMEOUT)
+        for table in sorted(raw_tables.values()):
+            await connection.execute(LOCK_RAW.format(table=table))
+        await connection.execute(LOCK_REST)
+        deleted = await connection.fetch(DELETE_QUOTES, list(raw_tables))
+        gone, changed = await _recompute(connection, sorted({row["asset_uid"] for row in deleted}), priorities)
+        for table in sorted(raw_tables.values()):  # last: from here on nobody can read them
+            await connection.execute(EMPTY_RAW.format(table=table))
+        yield Emptied(len(deleted), gone, changed)
+
+
+async def load_versions(pool: Pool) -> dict[str, int]:
+    """Return asset_uid -> version of every asset."""
+    return {row["asset_uid"]: row["version"] for row in await pool.fetch(LOAD_VERSIONS)}
+
+
+async def _recompute(connection: Connection, asset_uids: Sequence[str], priorities: Mapping[str, int]) -> tuple[int, int]:
+    held: dict[str, list[Quote]] = {asset_uid: [] for asset_uid in asset_uids}
+    for quote in await quotes.load_others(connection, asset_uids, "", []):
+        held[quote.asset_uid].append(quote)
+    computed = [asset for uid in asset_uids if (asset := asset_of(held[uid], priorities)) is not None]
+    changed = await assets.upsert_changed(connection, computed, {asset.asset_uid: asset.tick_id for asset in computed})
+    gone = [uid for uid in asset_uids if not held[uid]]
+    await connection.execute(DELETE_ASSETS, gone)
+    return len(gone), len(changed)

@@ -1,0 +1,130 @@
+"""Deleting what is old, some rows at a time: each batch is a short transaction that locks no more than the rows it deletes.
+
+Raw rows are walked along their key: they arrive nearly in the order of `fetched_at`, and a walk meets no dead row twice. A row
+that came late among younger ones is met, at the latest, when those are old.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from libs.postgres.pool import Connection, Pool
+from libs.postgres.writing.chunks import LOCK_SPACE
+
+AT_ONCE: Final = 2_000
+"""Rows of a batch: some 50 ms."""
+LOCK_SECONDS: Final = 1
+"""Longest that a batch waits for a lock, and with that longest that it can make others wait behind it."""
+STATEMENT_SECONDS: Final = 10
+
+SET_TIMEOUTS: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
+TAKE_TURN: Final = "SELECT pg_try_advisory_lock($1, $2)"
+END_TURN: Final = "SELECT pg_advisory_unlock($1, $2)"
+TURN: Final = 2**31 - 2
+"""Ours among the advisory locks of chunks, which are partition numbers and one above this."""
+
+# Table names are the sources' own, from libs.sources.catalogue. The primary keys serve the walk and the look at quotes: what a
+# listing says now is kept, however long it has been saying it.
+DELETE_RAW: Final = """
+    WITH next AS MATERIALIZED (
+        SELECT record_id, tick_id, source_id, fetched_at FROM {table} WHERE record_id > $1 ORDER BY record_id LIMIT $3
+    ), gone AS (
+        DELETE FROM {table} AS held USING next
+        WHERE held.record_id = next.record_id AND next.fetched_at < $2 AND NOT EXISTS (
+            SELECT FROM quotes WHERE quotes.source = $4 AND quotes.source_id = next.source_id AND quotes.tick_id = next.tick_id)
+        RETURNING 1
+    )
+    SELECT coalesce(max(record_id), $1) AS reached, count(*) FILTER (WHERE fetched_at < $2) AS old,
+        (SELECT count(*) FROM gone) AS deleted
+    FROM next"""
+
+# etl_runs_newest, dead_letters_failed_at and gaps_found_at serve these.
+DELETE_RUNS: Final = """
+    WITH old AS MATERIALIZED (
+        SELECT run_id FROM etl_runs WHERE last_event_at < $1 ORDER BY last_event_at LIMIT $2
+    ), shards AS (
+        DELETE FROM etl_run_shards USING old WHERE etl_run_shards.run_id = old.run_id
+    ), progress AS (
+        DELETE FROM etl_run_progress USING old WHERE etl_run_progress.run_id = old.run_id
+    ), gone AS (
+        DELETE FROM etl_runs USING old WHERE etl_runs.run_id = old.run_id RETURNING 1
+    )
+    SELECT count(*) FROM gone"""
+DELETE_GAPS: Final = """
+    WITH gone AS (
+        DELETE FROM gaps WHERE gap_id IN (SELECT gap_id FROM gaps WHERE found_at < $1 ORDER BY found_at LIMIT $2) RETURNING 1
+    )
+    SELECT count(*) FROM gone"""
+DELETE_LETTERS: Final = """
+    WITH gone AS (
+        DELETE FROM dead_letters WHERE (partition, record_offset) IN (
+            SELECT partition, record_offset FROM dead_letters WHERE failed_at < $1 ORDER BY failed_at LIMIT $2)
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone"""
+BY_TIME: Final[Mapping[str, str]] = {"etl_runs": DELETE_RUNS, "gaps": DELETE_GAPS, "dead_letters": DELETE_LETTERS}
+
+
+class Batch(NamedTuple):
+    """What one batch did: up to which record_id it looked, how many old rows it met, and how many of them it deleted."""
+
+    reached: int
+    old: int
+    deleted: int
+
+
+class InTheWayError(Exception):
+    """Somebody holds a lock for longer than a batch waits (a rebuild, a migration), or it takes too long: not now."""
+
+
+@asynccontextmanager
+async def turn(pool: Pool) -> AsyncIterator["Connection | None"]:
+    """Lend a connection while it is our turn to delete, None while another worker has it. A worker that dies loses it."""
+    async with pool.acquire() as connection:
+        if not await connection.fetchval(TAKE_TURN, LOCK_SPACE, TURN):
+            yield None
+            return
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.execute(END_TURN, LOCK_SPACE, TURN)
+
+
+async def server_time(connection: Connection) -> datetime:
+    """Return what Postgres takes for now."""
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return now
+
+
+async def delete_raw(
+    connection: Connection, source: str, table: str, *, after: int, before: datetime, at_once: int = AT_ONCE
+) -> Batch:
+    """Look at the next rows after a record_id; delete those that were fetched before, unless a listing's quote is from there.
+
+    Raises InTheWayError.
+    """
+    async with _short(connection):
+        row = await connection.fetchrow(DELETE_RAW.format(table=table), after, before, at_once, source)
+    if row is None:
+        raise RuntimeError("an aggregate gave no row")
+    return Batch(row["reached"], row["old"], row["deleted"])
+
+
+async def delete_old(connection: Connection, table: str, *, before: datetime, at_once: int = AT_ONCE) -> int:
+    """Delete some of what is older in a table of BY_TIME; return how much. Raises InTheWayError."""
+    async with _short(connection):
+        return int(await connection.fetchval(BY_TIME[table], before, at_once))
+
+
+@asynccontextmanager
+async def _short(connection: Connection) -> AsyncIterator[None]:
+    try:
+        async with connection.transaction():
+            await connection.execute(SET_TIMEOUTS)
+            yield
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+        raise InTheWayError(str(error)) from error

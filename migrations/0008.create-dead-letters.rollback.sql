@@ -1,0 +1,2 @@
+DROP TABLE dead_letter_settlements;
+DROP TABLE dead_letters;

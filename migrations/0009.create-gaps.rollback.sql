@@ -1,0 +1,2 @@
+DROP INDEX etl_run_shards_failed_at;
+DROP TABLE gaps;

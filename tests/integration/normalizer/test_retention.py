@@ -1,0 +1,141 @@
+"""What is old is forgotten, a few rows at a time, by one worker, and nobody waits for that."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.kafka.publishing import Publisher
+from libs.postgres.pool import Pool
+from libs.postgres.writing.chunks import write_chunk
+from libs.postgres.writing.retention import InTheWayError, delete_raw, turn
+from libs.process.clock import SystemClock
+from libs.process.outages import OutageBoard
+from services.normalizer.outlets import Outlets
+from services.normalizer.retention import Retention
+from services.normalizer.wiring import Topics
+from tests.integration.normalizer.conftest import NOW, count
+from tests.integration.writing.conftest import COINGECKO, numbered, place_of, tick
+
+DAY = timedelta(days=1)
+INSERT = """
+    INSERT INTO raw_coingecko (tick_id, source_id, asset_uid, run_id, fetched_at, source_updated_at, payload)
+    SELECT md5($1 || n)::uuid, n, 'x', $2, $3, $3, '{}' FROM generate_series(1, $4::integer) AS n"""
+
+
+class NoPause(SystemClock):
+    async def sleep(self, seconds: float) -> None:  # noqa: ARG002 - none is slept
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def retention(pool: Pool, publisher: Publisher, topics: Topics) -> Retention:
+    clock = NoPause()
+    outlets = Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, timedelta(seconds=1), OutageBoard(clock))
+    return Retention(outlets, {"coingecko": "raw_coingecko", "csv": "raw_csv"}, 30 * DAY, at_once=100)
+
+
+async def insert(pool: Pool, name: str, rows: int, *, age: timedelta) -> None:
+    await pool.execute(INSERT, name, UUID(int=1), NOW - age, rows)
+
+
+async def test_raw_rows_that_are_old_go_and_no_others(pool: Pool, retention: Retention) -> None:
+    for name, rows, age in (("oldest", 250, 90 * DAY), ("old", 150, 31 * DAY), ("young", 120, 29 * DAY), ("new", 30, 0 * DAY)):
+        await insert(pool, name, rows, age=age)
+    assert await retention.run_once() == {"raw_coingecko": 400}
+    assert await pool.fetchval("SELECT count(*) FROM raw_coingecko WHERE fetched_at < $1", NOW - 30 * DAY) == 0
+    assert await count(pool, "raw_coingecko") == 150
+    assert await retention.run_once() == {}
+
+
+async def test_what_a_listing_says_now_is_kept_however_long_it_has_been_saying_it(pool: Pool, retention: Retention) -> None:
+    """A file that never changes would otherwise be empty after a month."""
+    await write_chunk(pool, COINGECKO, place_of("btc"), numbered([tick("bitcoin", "btc"), tick("bitcoin", "btc", minute=1)]))
+    await insert(pool, "old", 150, age=90 * DAY)
+    await pool.execute("UPDATE raw_coingecko SET fetched_at = $1", NOW - 90 * DAY)
+    assert await retention.run_once() == {"raw_coingecko": 151}
+    newest = await pool.fetchval("SELECT tick_id FROM quotes")
+    assert [row["tick_id"] for row in await pool.fetch("SELECT tick_id FROM raw_coingecko")] == [newest]
+
+
+async def test_a_clock_that_is_months_ahead_deletes_nothing(pool: Pool, retention: Retention) -> None:
+    class Ahead(NoPause):
+        def utc(self) -> datetime:
+            return super().utc() + 90 * DAY
+
+    await insert(pool, "new", 10, age=0 * DAY)
+    wrong = replace(retention, outlets=replace(retention.outlets, clock=Ahead()))
+    assert await wrong.run_once() == {}
+    assert await count(pool, "raw_coingecko") == 10
+
+
+async def test_without_an_age_raw_rows_are_kept_for_ever(pool: Pool, retention: Retention) -> None:
+    await insert(pool, "old", 10, age=9_000 * DAY)
+    kept = Retention(retention.outlets, retention.raw_tables, None)
+    assert await kept.run_once() == {}
+    assert await count(pool, "raw_coingecko") == 10
+
+
+async def test_what_tells_of_runs_gaps_and_letters_goes_after_its_time(pool: Pool, retention: Retention) -> None:
+    for age in (1, 59, 61, 400):
+        run_id, at = uuid4(), NOW - age * DAY
+        await pool.execute(
+            "INSERT INTO etl_runs (run_id, source, status, last_event_at) VALUES ($1, 'csv', 'failed', $2)", run_id, at
+        )
+        await pool.execute("INSERT INTO etl_run_shards (run_id, shard, reported_at) VALUES ($1, '1', $2)", run_id, at)
+        await pool.execute("INSERT INTO etl_run_progress VALUES ($1, 'csv', 0, 1, 1, 0, 0)", run_id)
+        await pool.execute("INSERT INTO gaps (gap_id, kind, source, found_at) VALUES ($1, 'runs_missed', 'csv', $2)", run_id, at)
+        await pool.execute(
+            "INSERT INTO dead_letters (partition, record_offset, failed_at, error_class, attempt, detail, size) "
+            "VALUES (0, $1, $2, 'undecodable', 1, '', 1)",
+            age,
+            at,
+        )
+    assert await retention.run_once() == {"etl_runs": 2, "gaps": 2, "dead_letters": 3}
+    for table in ("etl_runs", "etl_run_shards", "etl_run_progress", "gaps"):
+        assert await count(pool, table) == 2, table
+
+
+async def test_only_one_worker_at_a_time_deletes(pool: Pool, retention: Retention) -> None:
+    await insert(pool, "old", 10, age=31 * DAY)
+    async with turn(pool) as ours:
+        assert ours is not None
+        assert await retention.run_once() == {}
+    assert await retention.run_once() == {"raw_coingecko": 10}
+
+
+async def test_a_chunk_is_stored_while_a_batch_is_being_deleted(pool: Pool) -> None:
+    """The batch holds its rows, and nothing that a writer needs: not the table, not the other rows."""
+    await insert(pool, "old", 200, age=31 * DAY)
+    async with pool.acquire() as connection, connection.transaction():
+        assert (await delete_raw(connection, "coingecko", "raw_coingecko", after=0, before=NOW, at_once=200)).deleted == 200
+        held = await pool.fetch(
+            "SELECT locktype, mode FROM pg_locks WHERE relation = 'raw_coingecko'::regclass AND pid <> pg_backend_pid()"
+        )
+        assert {row["mode"] for row in held} <= {"RowExclusiveLock", "AccessShareLock"}
+        async with asyncio.timeout(5):
+            written = await write_chunk(pool, COINGECKO, place_of("btc"), numbered([tick("bitcoin", "btc")]))
+    assert written.counted.stored == 1
+    assert await count(pool, "raw_coingecko") == 1
+
+
+async def test_a_batch_gives_up_when_somebody_holds_the_table(pool: Pool, retention: Retention) -> None:
+    await insert(pool, "old", 10, age=31 * DAY)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("LOCK TABLE raw_coingecko IN EXCLUSIVE MODE")
+        async with turn(pool) as connection:
+            assert connection is not None
+            with pytest.raises(InTheWayError):
+                await delete_raw(connection, "coingecko", "raw_coingecko", after=0, before=NOW)
+        assert await retention.run_once() == {}
+    assert await retention.run_once() == {"raw_coingecko": 10}
+
+
+async def test_a_content_that_comes_back_is_stored_again_and_the_quote_never_needed_it(pool: Pool) -> None:
+    entries = numbered([tick("bitcoin", "btc")])
+    await write_chunk(pool, COINGECKO, place_of("btc"), entries)
+    await pool.execute("DELETE FROM raw_coingecko")
+    again = await write_chunk(pool, COINGECKO, place_of("btc"), entries)
+    assert (again.counted.stored, await count(pool, "quotes"), await count(pool, "assets")) == (1, 1, 1)

@@ -1,0 +1,18 @@
+"""What the normalizer's settings refuse."""
+
+import pytest
+from pydantic import ValidationError
+
+from services.normalizer.settings import NormalizerSettings
+
+GIVEN = {"kafka_bootstrap_servers": "b:1", "database_url": "postgresql://u:p@h/d"}
+
+
+@pytest.mark.parametrize("days", [1, 7, 8])
+def test_raw_rows_outlive_the_ticks_in_the_topics(days: int) -> None:
+    with pytest.raises(ValidationError, match="a replay would store again"):
+        NormalizerSettings(**GIVEN, raw_retention_days=days)  # type: ignore[arg-type] # as text, which pydantic reads
+
+
+def test_0_days_is_for_ever() -> None:
+    assert NormalizerSettings(**GIVEN, raw_retention_days=0).raw_for is None  # type: ignore[arg-type] # the same
