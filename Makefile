@@ -20,8 +20,12 @@ run: .venv/installed ## Kafka, Postgres and every service here; Ctrl-C stops the
 	@exec $(PY) -m services.cli up $(ARGS) # exec, or a SIGTERM that make hands on would end a shell and not this
 
 .PHONY: test
-test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes")
-	@$(PY) -m pytest -q $(ARGS)
+test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
+	@$(PY) -m pytest -q -n auto --dist worksteal $(ARGS)
+
+.PHONY: test-faults
+test-faults: .venv/installed ## The fault suite, some 25 minutes (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
+	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
 
 .PHONY: lint
 lint: .venv/installed ## What CI checks before the tests: ruff, mypy, import contracts

@@ -1,0 +1,101 @@
+"""Watching, all through a fault, that no committed offset ran ahead of what was applied.
+
+Each sample is two quick questions: the group's committed offsets, and then the newest row of each raw table. Later, when
+the topics have been read, a tick below a sample's offset whose row came after the sample's newest row was committed before
+it was applied.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import NamedTuple
+
+import asyncpg
+
+from libs.contracts.topics import NORMALIZER_GROUP
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.errors import KafkaUnreachableError
+from libs.streaming.checkpoints import Checkpoints, open_checkpoints
+from tests.faults.ledger import SOURCE_OF, Ledger
+from tests.faults.tables import Tables, newest_record_ids
+
+SAMPLE_SECONDS = 0.1
+
+
+class Sample(NamedTuple):
+    """Offsets as committed, and the newest rows a moment later."""
+
+    committed: Mapping[tuple[str, int], int]
+    newest: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Samples until it is cancelled; while Kafka or Postgres is away there is nothing to see."""
+
+    connection: KafkaConnection
+    database_url: str
+    samples: list[Sample] = field(default_factory=list)
+
+    async def watch(self) -> None:
+        async with open_checkpoints(self.connection, NORMALIZER_GROUP) as checkpoints:
+            while True:
+                with suppress(KafkaUnreachableError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                    await self._sample_on_one_connection(checkpoints)
+                await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def _sample_on_one_connection(self, checkpoints: Checkpoints) -> None:
+        connection = await asyncpg.connect(self.database_url, timeout=5, command_timeout=5)
+        try:
+            while True:
+                committed = await checkpoints.committed()
+                newest = await newest_record_ids(connection)
+                if not self.samples or self.samples[-1] != (committed, newest):
+                    self.samples.append(Sample(committed, newest))
+                await asyncio.sleep(SAMPLE_SECONDS)
+        finally:
+            with suppress(Exception):  # the server may be gone
+                await connection.close(timeout=1)
+
+
+@asynccontextmanager
+async def watching(connection: KafkaConnection, database_url: str) -> AsyncIterator[Watcher]:
+    """Watch during the block."""
+    watcher = Watcher(connection, database_url)
+    task = asyncio.create_task(watcher.watch())
+    try:
+        yield watcher
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def ran_ahead(samples: Sequence[Sample], ledger: Ledger, tables: Tables) -> list[str]:
+    """Return where a checkpoint was committed before the rows that it stands for."""
+    offsets: dict[tuple[str, int], list[int]] = {}
+    rows: dict[tuple[str, int], list[int]] = {}
+    for origin, tick in sorted(ledger.ticks.items(), key=lambda each: (each[0].topic, each[0].partition, each[0].offset)):
+        if (
+            origin not in ledger.letters
+            and tick.tick_id is not None
+            and (record_id := tables.raw[tick.source].get(tick.tick_id)) is not None
+        ):
+            offsets.setdefault((origin.topic, origin.partition), []).append(origin.offset)
+            rows.setdefault((origin.topic, origin.partition), []).append(record_id)
+    latest = {place: list(accumulate(held, max)) for place, held in rows.items()}
+    found: list[str] = []
+    for sample in samples:
+        for place, committed in sample.committed.items():
+            below = bisect_left(offsets.get(place, []), committed)
+            if below and latest[place][below - 1] > sample.newest[SOURCE_OF[place[0]]]:
+                row, newest = latest[place][below - 1], sample.newest[SOURCE_OF[place[0]]]
+                found.append(
+                    f"{place[0]}/{place[1]}: {committed} was committed before row {row} was stored, when {newest} was the newest"
+                )
+    return found
