@@ -76,6 +76,7 @@ async def _apply(
     stored = await raw_ticks.insert_new(connection, destination.raw_table, ticks)
     moved_ids = await quotes.upsert_newest(connection, newest)
     moved = [quote for quote in newest if quote.source_id in moved_ids]
+    stored |= await _restore(connection, destination.raw_table, ticks, {quote.tick_id for quote in moved} - stored)
     outcomes = list(_outcomes(entries, set(stored)))
     await run_progress.count(connection, destination.source, partition, outcomes)
     written = await _recompute(connection, destination, moved, left)
@@ -97,6 +98,14 @@ async def _lock(connection: Connection, destination: Destination, newest: Sequen
     if missing:
         raise _MoreLocksError(missing)
     return left
+
+
+async def _restore(connection: Connection, table: str, ticks: Sequence[Tick], shown_again: set[UUID]) -> set[UUID]:
+    """Keep the raw rows of contents that a listing has come back to; store again what retention has just deleted of them."""
+    deleted = shown_again - await raw_ticks.hold(connection, table, shown_again)
+    if not deleted:
+        return set()
+    return await raw_ticks.insert_new(connection, table, [tick for tick in ticks if tick.quote.tick_id in deleted])
 
 
 async def _recompute(

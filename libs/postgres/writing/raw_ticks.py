@@ -1,6 +1,6 @@
 """The raw table of a source: every content of every listing once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from libs.postgres.pool import Connection
@@ -12,6 +12,9 @@ INSERT_NEW = """
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::jsonb[])
     ON CONFLICT (tick_id) DO NOTHING
     RETURNING tick_id"""
+
+# The unique index on tick_id serves this.
+HOLD = "SELECT tick_id FROM {table} WHERE tick_id = ANY($1::uuid[]) FOR KEY SHARE"
 
 
 async def insert_new(connection: Connection, table: str, ticks: Sequence[Tick]) -> set[UUID]:
@@ -28,3 +31,8 @@ async def insert_new(connection: Connection, table: str, ticks: Sequence[Tick]) 
         [tick.payload for tick in ticks],
     )
     return {row[0] for row in rows}
+
+
+async def hold(connection: Connection, table: str, tick_ids: Collection[UUID]) -> set[UUID]:
+    """Keep retention away from these rows until the transaction ends; return the ids of those that are still there."""
+    return {row[0] for row in await connection.fetch(HOLD.format(table=table), list(tick_ids))} if tick_ids else set()

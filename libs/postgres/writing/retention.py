@@ -27,19 +27,29 @@ TURN: Final = 2**31 - 2
 """Ours among the advisory locks of chunks, which are partition numbers and one above this."""
 
 # Table names are the sources' own, from libs.sources.catalogue. The primary keys serve the walk and the look at quotes: what a
-# listing says now is kept, however long it has been saying it.
-DELETE_RAW: Final = """
+# listing says now is kept, however long it has been saying it. A writer whose listing says an old content again holds that row
+# (raw_ticks.hold) from before its quote can be seen: it is passed over, or the writer waits and stores the row again. That takes
+# two statements, for the second sees every quote of the rows that the first could lock.
+FIND_OLD: Final = """
     WITH next AS MATERIALIZED (
         SELECT record_id, tick_id, source_id, fetched_at FROM {table} WHERE record_id > $1 ORDER BY record_id LIMIT $3
-    ), gone AS (
-        DELETE FROM {table} AS held USING next
-        WHERE held.record_id = next.record_id AND next.fetched_at < $2 AND NOT EXISTS (
+    ), locked AS (
+        SELECT held.record_id FROM {table} AS held JOIN next USING (record_id)
+        WHERE next.fetched_at < $2 AND NOT EXISTS (
             SELECT FROM quotes WHERE quotes.source = $4 AND quotes.source_id = next.source_id AND quotes.tick_id = next.tick_id)
-        RETURNING 1
+        FOR UPDATE OF held SKIP LOCKED
     )
     SELECT coalesce(max(record_id), $1) AS reached, count(*) FILTER (WHERE fetched_at < $2) AS old,
-        (SELECT count(*) FROM gone) AS deleted
+        (SELECT coalesce(array_agg(record_id), '{{}}') FROM locked) AS locked
     FROM next"""
+DELETE_RAW: Final = """
+    WITH gone AS (
+        DELETE FROM {table} AS held
+        WHERE held.record_id = ANY($1::bigint[]) AND NOT EXISTS (
+            SELECT FROM quotes WHERE quotes.source = $2 AND quotes.source_id = held.source_id AND quotes.tick_id = held.tick_id)
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone"""
 
 # etl_runs_newest, dead_letters_failed_at and gaps_found_at serve these.
 DELETE_RUNS: Final = """
@@ -108,10 +118,11 @@ async def delete_raw(
     Raises InTheWayError.
     """
     async with _short(connection):
-        row = await connection.fetchrow(DELETE_RAW.format(table=table), after, before, at_once, source)
-    if row is None:
-        raise RuntimeError("an aggregate gave no row")
-    return Batch(row["reached"], row["old"], row["deleted"])
+        found = await connection.fetchrow(FIND_OLD.format(table=table), after, before, at_once, source)
+        if found is None:
+            raise RuntimeError("an aggregate gave no row")
+        deleted = await connection.fetchval(DELETE_RAW.format(table=table), found["locked"], source)
+    return Batch(found["reached"], found["old"], deleted)
 
 
 async def delete_old(connection: Connection, table: str, *, before: datetime, at_once: int = AT_ONCE) -> int:

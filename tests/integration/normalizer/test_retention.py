@@ -17,6 +17,7 @@ from services.normalizer.outlets import Outlets
 from services.normalizer.retention import Retention
 from services.normalizer.wiring import Topics
 from tests.integration.normalizer.conftest import NOW, count
+from tests.integration.streaming.conftest import eventually
 from tests.integration.writing.conftest import COINGECKO, numbered, place_of, tick
 
 DAY = timedelta(days=1)
@@ -114,7 +115,7 @@ async def test_a_chunk_is_stored_while_a_batch_is_being_deleted(pool: Pool) -> N
         held = await pool.fetch(
             "SELECT locktype, mode FROM pg_locks WHERE relation = 'raw_coingecko'::regclass AND pid <> pg_backend_pid()"
         )
-        assert {row["mode"] for row in held} <= {"RowExclusiveLock", "AccessShareLock"}
+        assert {row["mode"] for row in held} <= {"RowExclusiveLock", "RowShareLock", "AccessShareLock"}
         async with asyncio.timeout(5):
             written = await write_chunk(pool, COINGECKO, place_of("btc"), numbered([tick("bitcoin", "btc")]))
     assert written.counted.stored == 1
@@ -139,3 +140,37 @@ async def test_a_content_that_comes_back_is_stored_again_and_the_quote_never_nee
     await pool.execute("DELETE FROM raw_coingecko")
     again = await write_chunk(pool, COINGECKO, place_of("btc"), entries)
     assert (again.counted.stored, await count(pool, "quotes"), await count(pool, "assets")) == (1, 1, 1)
+
+
+async def test_a_row_that_a_listing_says_again_meanwhile_is_there_whoever_is_first(pool: Pool) -> None:
+    """The writer shows it before its transaction can be seen; or it finds the row, and retention has deleted that."""
+    there, elsewhere, back = tick("bitcoin", "btc"), tick("bitcoin", "btc", minute=1), tick("bitcoin", "btc", minute=2)
+    back = back._replace(payload=there.payload, quote=back.quote._replace(tick_id=there.quote.tick_id))
+    for writer_first in (True, False):
+        await pool.execute("TRUNCATE raw_coingecko, quotes, assets, assets_gone, etl_run_progress")
+        await write_chunk(pool, COINGECKO, place_of("btc"), numbered([there, elsewhere]))
+        await pool.execute("UPDATE raw_coingecko SET fetched_at = $1 WHERE tick_id = $2", NOW - 90 * DAY, there.quote.tick_id)
+        async with asyncio.TaskGroup() as tasks, pool.acquire() as holder:
+            if writer_first:
+                async with holder.transaction():  # holds the writer up at its end, when it has done all else
+                    await holder.execute("LOCK TABLE assets IN SHARE MODE")
+                    writing = tasks.create_task(write_chunk(pool, COINGECKO, place_of("btc"), numbered([back])))
+                    await waits_for_a_lock(pool)
+                    async with pool.acquire() as other:
+                        assert (await delete_raw(other, "coingecko", "raw_coingecko", after=0, before=NOW)).deleted == 0
+            else:
+                async with holder.transaction():
+                    assert (await delete_raw(holder, "coingecko", "raw_coingecko", after=0, before=NOW)).deleted == 1
+                    writing = tasks.create_task(write_chunk(pool, COINGECKO, place_of("btc"), numbered([back])))
+                    await waits_for_a_lock(pool)
+        assert (await writing).counted.stored == (0 if writer_first else 1)
+        shown = await pool.fetchval("SELECT tick_id FROM quotes")
+        assert shown == there.quote.tick_id
+        assert await pool.fetchval("SELECT count(*) FROM raw_coingecko WHERE tick_id = $1", shown) == 1
+
+
+async def waits_for_a_lock(pool: Pool) -> None:
+    async def waits() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+
+    await eventually(waits, "somebody waits for a lock")
