@@ -91,14 +91,19 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             metadata_max_age_ms=30_000,
         )
 
-    async def check_group(self) -> None:
-        """Raise what keeps us out of the group for good; aiokafka holds it back, and waits, until somebody asks.
+    async def check_client(self) -> None:
+        """Raise what keeps us from fetching, or out of the group, for good; aiokafka holds both back until somebody asks.
 
-        To be called all the time and not with a fetch: who is not in the group has nothing to fetch.
+        To be called all the time and not with a fetch: who is not in the group has nothing to fetch, and a client whose
+        fetching has died looks like an idle one.
         """
-        coordinator = None if self._consumer is None else self._consumer._coordinator  # noqa: SLF001 - no public way to ask
-        if coordinator is None:
-            return  # still connecting
+        client = self._consumer
+        coordinator = None if client is None else client._coordinator  # noqa: SLF001 - no public way to ask
+        if client is None or client._closed or coordinator is None:  # noqa: SLF001 - the same
+            return  # still connecting, or leaving
+        if (fetching := client._fetcher.error_future).done():  # noqa: SLF001 - the same
+            fetching.result()
+            raise RuntimeError("aiokafka has stopped to fetch, and does not say why")
         try:
             coordinator.check_errors()
         except Exception as error:

@@ -26,8 +26,8 @@ BUSY_POLL_SECONDS: Final = 0.05
 AHEAD: Final = 4
 """Chunks of one topic that may wait for their acknowledgement: being read, stored and published, and one ready."""
 
-GROUP_WATCH_SECONDS: Final = 1.0
-"""How long a refusal of the group goes unnoticed."""
+CLIENT_WATCH_SECONDS: Final = 1.0
+"""How long a refusal of the group, or a client that has died, goes unnoticed."""
 
 
 class ChunkConsumer(driver.Consumer):
@@ -122,13 +122,13 @@ class ChunkConsumer(driver.Consumer):
                 self._acknowledged.set()
 
     @Service.task
-    async def _group_watch(self) -> None:
-        """End the app when the group will not have us, rather than be idle and silent."""
+    async def _client_watch(self) -> None:
+        """End the app when the group will not have us or nothing is fetched any more, rather than be idle and silent."""
         thread = self._thread
         while not self.should_stop:
             # Not through the thread's queue of calls: those may be waiting for the group themselves.
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(thread.check_group(), thread.thread_loop))
-            await self.sleep(GROUP_WATCH_SECONDS)
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(thread.check_client(), thread.thread_loop))
+            await self.sleep(CLIENT_WATCH_SECONDS)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what belongs to another worker now; the rest of a chunk at work is applied twice, which changes nothing."""

@@ -55,6 +55,8 @@ class Health:
     _commits: dict[Place, datetime] = field(default_factory=dict)
     _moved: dict[Place, tuple[int, float]] = field(default_factory=dict)
     """Where each partition stood when it last moved, or had nothing to do, or an outage was over; and when that was."""
+    _outside_since: float | None = None
+    """Since when it has been no member of its group though nothing keeps it out."""
     _up_since: dict[str, datetime] = field(default_factory=dict)
     _status: tuple[Status, datetime] | None = None
 
@@ -76,6 +78,11 @@ class Health:
                 self._moved[place] = (each.applied, now)
         for place in self._moved.keys() - {(each.topic, each.partition) for each in partitions}:
             del self._moved[place]
+        outside = held is None and self.phase is None and not outages
+        if not outside:
+            self._outside_since = None
+        elif self._outside_since is None:
+            self._outside_since = now
         for name in DEPENDENCIES:
             if name in outages:
                 self._up_since.pop(name, None)
@@ -113,9 +120,11 @@ class Health:
     def _judged(self, held: Membership | None, *, outages: bool) -> Status:
         if outages:
             return "waiting"
+        still, by_topic = self.clock.monotonic() - self.stalled_seconds, defaultdict[str, list[float]](list)
+        if self._outside_since is not None and self._outside_since <= still:
+            return "stalled"
         if self.phase is not None or held is None:
             return "starting"
-        still, by_topic = self.clock.monotonic() - self.stalled_seconds, defaultdict[str, list[float]](list)
         for one in held.partitions:
             if one.unapplied:
                 by_topic[one.topic].append(self._moved[one.topic, one.partition][1])

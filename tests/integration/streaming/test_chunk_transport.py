@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import InconsistentGroupProtocolError
+from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
 from aiokafka.record.default_records import DefaultRecordBase, _DefaultRecordBatchBuilderPy
 
 from libs.kafka.connection import KafkaConnection
@@ -382,6 +383,25 @@ async def test_a_group_that_refuses_the_member_ends_the_app_with_the_reason(
                 await asyncio.wait_for(running, 20)
     finally:
         await stranger.stop()
+
+
+async def test_a_client_that_has_stopped_to_fetch_ends_the_app_with_the_reason(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of the client's: it notes it in its own log, keeps its place in the group, and would be idle for ever."""
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 1))
+    handled = Handled()
+    async with agent_running(connection, group, [topic], handling(handled)) as running:
+        await eventually(lambda: len(handled.values) == 1, "it fetches")
+
+        def fail(*_: object) -> None:
+            raise LookupError("a bug")
+
+        monkeypatch.setattr(Fetcher, "_get_actions_per_node", fail)
+        await publisher.publish(records(topic, 1))
+        with pytest.raises(KafkaError, match="Unexpected error during data retrieval"):
+            await asyncio.wait_for(running, 20)
 
 
 class _NoText(str):
