@@ -171,6 +171,7 @@ def _position(migrations: Sequence[Migration], wanted: str) -> int:
 @contextmanager
 def _backend(database_url: str, waiting: Told) -> Iterator[Backend]:
     os.environ.setdefault("LOGNAME", "kasparro")  # yoyo logs who migrates, and a container's user may have no name
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(CONNECT_SECONDS))  # libpq's own, for the connection that yoyo makes
     with _advisory_lock(database_url, waiting):
         backend = get_backend(database_url.replace("postgresql://", "postgresql+psycopg://", 1))
         with backend:

@@ -149,6 +149,49 @@ async def test_two_writers_at_the_same_time_neither_deadlock_nor_disagree(pool: 
     assert together["assets"] == alone["assets"]
 
 
+Log = dict[tuple[str, int], list[Entry]]
+
+
+def logs(seed: int) -> Log:
+    """A story as its partitions hold it, with ticks that come twice."""
+    chance = random.Random(seed)
+    held: dict[tuple[str, int], list[Tick]] = {}
+    for one in story(seed):
+        log = held.setdefault((one.quote.source, place_of(one.quote.asset_uid)), [])
+        log.append(one)
+        if chance.random() < 0.2:
+            log.append(chance.choice(log))
+    return {place: numbered(log) for place, log in held.items()}
+
+
+async def work(pool: Pool, held: Log, seed: int) -> None:
+    """Apply each partition in order, in chunks of the worker's own sizes, the partitions in an order of its own."""
+    chance = random.Random(seed)
+    left = {place: list(entries) for place, entries in held.items()}
+    while left:
+        place = chance.choice(sorted(left))
+        size = chance.randrange(1, 8)
+        chunk, left[place] = left[place][:size], left[place][size:]
+        if not left[place]:
+            del left[place]
+        await write_chunk(pool, COINGECKO if place[0] == "coingecko" else COINPAPRIKA, place[1], chunk)
+
+
+async def test_two_workers_that_hold_the_same_partitions_leave_in_every_table_what_one_leaves(pool: Pool) -> None:
+    """As in a rebalance, when one has not noticed yet; in many interleavings."""
+    for seed in range(8):
+        results = []
+        for workers in (1, 2):
+            await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+            async with asyncio.TaskGroup() as together:
+                for worker in range(workers):
+                    together.create_task(work(pool, logs(seed), 100 * seed + worker))
+            results.append(await snapshot(pool))
+        assert results[0] == results[1], f"seed {seed}"
+        stored = sum(len(results[0][table]) for table in ("raw_coingecko", "raw_coinpaprika"))
+        assert await pool.fetchval("SELECT sum(stored) FROM etl_run_progress") == stored
+
+
 async def test_a_refused_value_is_told_from_an_outage(pool: Pool) -> None:
     with pytest.raises(asyncpg.PostgresError) as nul:
         await write_chunk(pool, COINGECKO, 0, numbered([tick("nul", "nul", payload='{"name":"\\u0000"}')]))
