@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from libs.devstack.broker import Jars, start_broker
@@ -26,6 +27,9 @@ from libs.postgres.migrations import migrate
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".tools" / "kafka"
 MOST_WORKERS = 6
+
+settings.register_profile("kasparro", deadline=None)  # how long an example takes tells of the machine's other work
+settings.load_profile("kasparro")
 
 
 def pytest_xdist_auto_num_workers() -> int:

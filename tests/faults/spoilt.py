@@ -149,7 +149,7 @@ def made(strategy: st.SearchStrategy[Any], count: int, from_seed: int) -> list[A
     found: list[Any] = []
 
     @seed(from_seed)
-    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=count, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(strategy)
     def collect(example: Any) -> None:
         found.append(example)

@@ -50,10 +50,11 @@ async def test_a_long_answer_is_one_transaction_and_does_not_hold_up_the_heartbe
 
     measuring = asyncio.create_task(measure())
     bench.start(rows)
+    began = time.monotonic()
     story = await bench.run()
     measuring.cancel()
     assert story.counts() == (count, 0, count, 0)
-    assert max(stalls) < 1.5
+    assert max(stalls) < (time.monotonic() - began) / 3, "the loop was held up for most of the work"
     (event,) = story.published
     last: dict[int, int] = {}
     for record in await bench.raw():

@@ -59,7 +59,7 @@ def answers(draw: st.DrawFn) -> list[tuple[str, list[tuple[int, int]]]]:
     return polls
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(answers())
 def test_a_listing_of_one_page_ends_with_its_newest_content_whatever_it_had_before(
     polls: list[tuple[str, list[tuple[int, int]]]],
@@ -72,7 +72,7 @@ def test_a_listing_of_one_page_ends_with_its_newest_content_whatever_it_had_befo
         assert shards.newest_published() == seen
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.permutations(range(1, LISTINGS + 1)), min_size=1, max_size=8), st.data())
 def test_rows_that_only_change_pages_are_published_once(orders: list[list[int]], data: st.DataObject) -> None:
     """Each run ranks the same contents anew; pages are polled in any order, all between two rankings."""
@@ -84,7 +84,7 @@ def test_rows_that_only_change_pages_are_published_once(orders: list[list[int]],
     assert Counter(shards.published) == Counter({(listing, 1): 1 for listing in range(1, LISTINGS + 1)})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, PAGES - 1), st.permutations(range(1, LISTINGS + 1))), min_size=1, max_size=12), st.data()
 )
