@@ -57,7 +57,7 @@ class Retention:
                 elif now := await self._now(connection):
                     await self._delete(connection, now, deleted)
         except InTheWayError as error:
-            log.info("retention_put_off", reason=str(error))
+            log.warning("retention_put_off", reason=str(error))
         finally:
             if deleted.total():
                 log.info("old_rows_deleted", **+deleted)

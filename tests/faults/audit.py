@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.contracts.run_events import RunFailed, RunSkipped, RunSucceeded
 from tests.faults.evidence import Evidence, counted_requests
-from tests.faults.invariants import DOUBLED, LOST, OTHERS
-from tests.faults.pipeline import POLLED, Pipeline
+from tests.faults.invariants import AT_ANY_TIME, DOUBLED, LOST, OTHERS, Invariant
+from tests.faults.pipeline import POLLED, NotQuietError, Pipeline
 from tests.faults.tables import read_tables
 from tests.faults.watcher import Sample
 
@@ -30,14 +30,27 @@ class Audit:
     whole_answers_again: bool = False
 
     async def check(self, samples: Sequence[Sample] = (), *, quiet_seconds: float = QUIET_SECONDS) -> None:
-        """Come to rest and check everything. BrokenPromiseError names each invariant that does not hold, with the records."""
+        """Come to rest and check everything. BrokenPromiseError names each invariant that does not hold, with the records.
+
+        NotQuietError when it does not come to rest; it names those of the invariants that should hold all the same.
+        """
         pipeline = self.pipeline
         await pipeline.provider.behave()
         pipeline.start_missing()
         await pipeline.until_ready()
-        await pipeline.until_quiet(quiet_seconds)
-        await self._poll_once_more(quiet_seconds)
-        evidence = Evidence(
+        try:
+            await pipeline.until_quiet(quiet_seconds)
+            await self._poll_once_more(quiet_seconds)
+        except NotQuietError as error:
+            found = {invariant: invariant(await self._evidence(samples)) for invariant in AT_ANY_TIME}
+            raise NotQuietError("\n".join([*_told(found), str(error)])) from error
+        evidence = await self._evidence(samples)
+        self._note(evidence)
+        await asyncio.to_thread(self._judge, evidence)
+
+    async def _evidence(self, samples: Sequence[Sample]) -> Evidence:
+        pipeline = self.pipeline
+        return Evidence(
             ledger=pipeline.ledger,
             tables=await read_tables(pipeline.servers.database_url),
             served=await pipeline.provider.newest(),
@@ -47,8 +60,6 @@ class Audit:
             poisoned=pipeline.provider.has_poisoned or pipeline.postgres_refused,
             whole_answers_again=self.whole_answers_again,
         )
-        self._note(evidence)
-        await asyncio.to_thread(self._judge, evidence)
 
     async def _poll_once_more(self, quiet_seconds: float) -> None:
         """Ask each source until a run has succeeded: after that nothing that the provider says may be missing."""
@@ -63,16 +74,11 @@ class Audit:
 
     def _judge(self, evidence: Evidence) -> None:
         report = self.pipeline.report
-        broken: list[str] = []
-        for invariant in (*LOST, *DOUBLED, *OTHERS):
-            found = invariant(evidence)
-            report.checks += 1
-            report.lost += len(found) if invariant in LOST else 0
-            report.doubled += len(found) if invariant in DOUBLED else 0
-            if found:
-                more = f"\n    ... and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-                broken.append(f"NOT {invariant.__name__}:\n    " + "\n    ".join(found[:SHOWN]) + more)
-        if broken:
+        found = {invariant: invariant(evidence) for invariant in (*LOST, *DOUBLED, *OTHERS)}
+        report.checks += len(found)
+        report.lost += sum(len(found[invariant]) for invariant in LOST)
+        report.doubled += sum(len(found[invariant]) for invariant in DOUBLED)
+        if broken := _told(found):
             raise BrokenPromiseError("\n".join([*broken, self.pipeline.processes.last_lines()]))
         report.step(f"all holds: {len(evidence.ledger.ticks)} ticks, {len(evidence.samples)} samples of checkpoints")
 
@@ -95,3 +101,13 @@ class Audit:
             )
         )
         report.offset_samples += len(evidence.samples)
+
+
+def _told(found: Mapping[Invariant, Sequence[str]]) -> list[str]:
+    """Return a paragraph for each invariant that does not hold."""
+    return [_paragraph(invariant.__name__, wrong) for invariant, wrong in found.items() if wrong]
+
+
+def _paragraph(name: str, wrong: Sequence[str]) -> str:
+    more = f"\n    ... and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    return f"NOT {name}:\n    " + "\n    ".join(wrong[:SHOWN]) + more

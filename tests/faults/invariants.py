@@ -261,3 +261,5 @@ OTHERS: tuple[Invariant, ...] = (
     no_checkpoint_ran_ahead,
     every_request_was_counted,
 )
+AT_ANY_TIME: tuple[Invariant, ...] = (no_checkpoint_ran_ahead, no_tick_is_stored_twice, no_content_follows_itself)
+"""Hold in the midst of things too: they may tell why a pipeline does not come to rest."""
