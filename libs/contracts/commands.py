@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from libs.contracts.texts import Name
 from libs.domain.runs import Trigger
 
 WHOLE_SOURCE: Final = "*"
@@ -20,8 +21,8 @@ class PollCommand(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     run_id: UUID
-    source: str = Field(max_length=LONGEST_SOURCE)
-    shard: str = Field(
+    source: Name = Field(max_length=LONGEST_SOURCE)
+    shard: Name = Field(
         WHOLE_SOURCE, description="A page, a file, or `*` for the whole source", min_length=1, max_length=LONGEST_SHARD
     )
     trigger: Trigger

@@ -10,19 +10,20 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
+from libs.contracts.texts import Name, Words
 from libs.domain.runs import Trigger
 
 LONGEST_ERROR = 2_000
 """Characters of the words of an event, where it is made: they may quote what a provider sent."""
 
-Shard = Annotated[str, Field(max_length=LONGEST_SHARD)]
+Shard = Annotated[Name, Field(max_length=LONGEST_SHARD)]
 
 
 class _RunEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     run_id: UUID
-    source: str = Field(max_length=LONGEST_SOURCE)
+    source: Name = Field(max_length=LONGEST_SOURCE)
     at: AwareDatetime = Field(description="When it happened")
 
 
@@ -79,7 +80,7 @@ class ShardFailed(_RunEvent):
 
     event: Literal["shard_failed"] = "shard_failed"
     shard: Shard
-    error: str
+    error: Words
 
 
 class RunSkipped(_RunEvent):
@@ -87,7 +88,7 @@ class RunSkipped(_RunEvent):
 
     event: Literal["skipped"] = "skipped"
     trigger: Trigger
-    reason: str
+    reason: Words
 
 
 class RunSucceeded(_RunEvent):
@@ -101,7 +102,7 @@ class RunFailed(_RunEvent):
     """At least one shard failed; what the others published has been applied; terminal."""
 
     event: Literal["failed"] = "failed"
-    error: str
+    error: Words
     totals: RunTotals
 
 

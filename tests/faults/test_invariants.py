@@ -21,7 +21,7 @@ from tests.faults.evidence import Evidence
 from tests.faults.invariants import DOUBLED, LOST, OTHERS
 from tests.faults.ledger import Ledger, SeenLetter, SeenTick
 from tests.faults.tables import Tables
-from tests.faults.watcher import Sample
+from tests.faults.watcher import Sample, since_emptied
 from tests.unit.domain.made_up import START, quote
 
 RUN, RAW = UUID(int=2), "ticks.raw.coingecko"
@@ -131,3 +131,14 @@ def test_every_check_has_something_that_fails_it() -> None:
 @pytest.mark.parametrize("check", WRONG)
 def test_what_is_wrong_fails_its_check(check: str) -> None:
     assert getattr(invariants, check)(WRONG[check](good()))
+
+
+def test_checkpoints_from_before_a_rebuild_tell_nothing_of_the_rows_after_it() -> None:
+    def sample(committed: int, newest: int) -> Sample:
+        return Sample({(RAW, 0): committed}, {"coingecko": newest})
+
+    before, emptied, reset, again = sample(2, 2), sample(2, 0), sample(0, 0), sample(1, 3)
+    assert since_emptied([before, emptied, reset, again]) == [reset, again]
+    assert since_emptied([before, reset, again]) == [reset, again]
+    assert since_emptied([before, before]) == [before, before]
+    assert since_emptied([before, sample(0, 2), before]) == [before, sample(0, 2), before], "offsets were reset, rows are there"

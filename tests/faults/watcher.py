@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -22,6 +22,7 @@ from libs.streaming.checkpoints import Checkpoints, open_checkpoints
 from tests.faults.ledger import SOURCE_OF, Ledger
 from tests.faults.tables import Tables, newest_record_ids
 
+Place = TypeVar("Place")
 SAMPLE_SECONDS = 0.1
 
 
@@ -76,6 +77,22 @@ async def watching(connection: KafkaConnection, database_url: str) -> AsyncItera
             await task
 
 
+def since_emptied(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return the samples that tell of the rows there are now: those from when the tables were emptied and the offsets reset.
+
+    A rebuild empties first and resets then, so in between the offsets stand for rows that are gone, which is no secret.
+    """
+    emptied = [_fell(before.newest, after.newest) for before, after in pairwise(samples)]
+    if not any(emptied):
+        return samples
+    reset = [_fell(before.committed, after.committed) for before, after in pairwise(samples)]
+    return samples[1 + max(place for place in range(len(emptied)) if emptied[place] or reset[place]) :]
+
+
+def _fell(before: Mapping[Place, int], after: Mapping[Place, int]) -> bool:
+    return any(number < before.get(place, 0) for place, number in after.items())
+
+
 def ran_ahead(samples: Sequence[Sample], ledger: Ledger, tables: Tables) -> list[str]:
     """Return where a checkpoint was committed before the rows that it stands for."""
     offsets: dict[tuple[str, int], list[int]] = {}
@@ -90,7 +107,7 @@ def ran_ahead(samples: Sequence[Sample], ledger: Ledger, tables: Tables) -> list
             rows.setdefault((origin.topic, origin.partition), []).append(record_id)
     latest = {place: list(accumulate(held, max)) for place, held in rows.items()}
     found: list[str] = []
-    for sample in samples:
+    for sample in since_emptied(samples):
         for place, committed in sample.committed.items():
             below = bisect_left(offsets.get(place, []), committed)
             if below and latest[place][below - 1] > sample.newest[SOURCE_OF[place[0]]]:
