@@ -24,7 +24,7 @@ test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS
 	@$(PY) -m pytest -q -n auto --dist worksteal $(ARGS)
 
 .PHONY: test-faults
-test-faults: .venv/installed ## The fault suite, some 25 minutes (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
+test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
 
 .PHONY: lint

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -110,6 +111,14 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             if not is_outage(error):
                 raise
             log.warning("group_unreachable", error=repr(error))
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, and close the connections also when fetching had died: aiokafka raises that once more here."""
+        try:
+            await super().on_thread_stop()
+        except KafkaError as error:
+            log.warning("client_not_stopped_in_order", error=repr(error))
+            await self._ensure_consumer()._client.close()  # noqa: SLF001 - stop() has not come to it, and does nothing twice
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Start afresh; the committed offsets are sought before anything is delivered."""
