@@ -27,6 +27,10 @@ test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS
 test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
 
+.PHONY: bench
+bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro"; --help); see docs/benchmarks.md
+	@$(PY) -m benchmarks $(ARGS)
+
 .PHONY: lint
 lint: .venv/installed ## What CI checks before the tests: ruff, mypy, import contracts
 	@$(PY) -m ruff check

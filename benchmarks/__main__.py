@@ -1,0 +1,68 @@
+"""Measures Kasparro against what a user would pick instead, on this machine, and writes the page.
+
+make bench ARGS="--report docs/benchmarks.md"       # everything, five times: an hour or so
+make bench ARGS="--part ticks --rounds 1 --only Kasparro"
+make bench ARGS="--part answers"
+"""
+
+import asyncio
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import answering, ingest
+from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
+from benchmarks.ground import ROOT, ground
+from benchmarks.report import Section, say, write
+from benchmarks.ticks import Workload, publish
+
+CHUNKS = (5_000, 20_000)
+
+
+class Part(StrEnum):
+    """What is measured."""
+
+    TICKS = "ticks"
+    ANSWERS = "answers"
+
+
+def main(
+    *,
+    part: Annotated[list[Part] | None, typer.Option(help="Measure this only")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Contenders whose name begins like this, and R")] = None,
+    ticks: Annotated[int, typer.Option(help="How many ticks are in the topic")] = 300_000,
+    listings: Annotated[int, typer.Option(help="Of how many listings")] = 15_000,
+    rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
+    chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the page here, with its pictures beside it")] = None,
+) -> None:
+    """Measure Kasparro against what a user would pick instead."""
+    wanted = [one for one in CONTENDERS if not only or one is SERIAL or any(one.name.startswith(name) for name in only)]
+    measured = _measure(part or list(Part), wanted, Workload(ticks, listings), rounds, chunk or CHUNKS)
+    sections = asyncio.run(measured)
+    for section in sections:
+        say(f"\n{section.title}\n{section.text}")
+    if report is not None:
+        write(sections, ROOT / report)
+
+
+async def _measure(
+    parts: Sequence[Part], contenders: Sequence[Contender], work: Workload, rounds: int, chunks: Sequence[int]
+) -> list[Section]:
+    sections: list[Section] = []
+    async with ground() as ground_:
+        newest = await publish(ground_.connection, work)
+        say(f"published {work.ticks:,} ticks of {work.listings:,} listings")
+        if Part.TICKS in parts:
+            sections.append(await ingest.compare(ground_, contenders, work, newest, rounds=rounds, chunks=chunks))
+        if Part.ANSWERS in parts:
+            await ingest.measure(ground_, WHOLE, work, newest, chunk_records=chunks[0])  # which fills the tables
+            sections.append(await answering.compare(ground_, rounds))
+    return sections
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,65 @@
+"""The common work by Kasparro's own parts: its transport, its reading with every check, its raw rows and quotes.
+
+What is left out of the normalizer: locks, counts of runs, assets and their publication. As there, the next chunk is read while
+this one is stored.
+"""
+
+import asyncio
+import os
+from asyncio import Queue
+
+import uvloop
+
+from libs.domain.quotes import newest_of_each_listing
+from libs.kafka.connection import KafkaConnection
+from libs.postgres.pool import Pool, open_pool
+from libs.postgres.writing import quotes, raw_ticks
+from libs.postgres.writing.ticks import Tick
+from libs.sources.catalogue import SOURCES
+from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
+from libs.streaming.chunks import Chunk
+from services.normalizer.reading import read_chunk
+
+SOURCE = SOURCES["coingecko"]
+
+
+async def store(pool: Pool, ticks: list[Tick]) -> None:
+    """One transaction a chunk."""
+    newest = [quote for _, quote in sorted(newest_of_each_listing(tick.quote for tick in ticks).items())]
+    async with pool.acquire() as connection, connection.transaction():
+        await raw_ticks.insert_new(connection, SOURCE.raw_table, ticks)
+        await quotes.upsert_newest(connection, newest)
+
+
+async def work(chunks: Chunks, pool: Pool) -> None:
+    """Read one chunk while the one before it is stored."""
+    read: Queue[tuple[Chunk, list[Tick]]] = Queue(maxsize=1)
+
+    async def read_all() -> None:
+        async for chunk in chunks.unacknowledged():
+            entries = read_chunk(SOURCE, chunk.records).entries
+            await read.put((chunk, [entry for entry in entries if isinstance(entry, Tick)]))
+
+    async def store_all() -> None:
+        while True:
+            chunk, ticks = await read.get()
+            await store(pool, ticks)
+            chunks.acknowledge(chunk)
+
+    async with asyncio.TaskGroup() as steps:
+        steps.create_task(read_all())
+        steps.create_task(store_all())
+
+
+async def main() -> None:
+    """Work until terminated."""
+    connection = KafkaConnection(os.environ["KAFKA_BOOTSTRAP_SERVERS"], "benchmark")
+    app = create_chunk_app(connection, os.environ["BENCHMARK_GROUP"], chunk_records=int(os.environ["CHUNK_RECORDS"]))
+    url = os.environ["DATABASE_URL"]
+    async with open_pool(url, application="benchmark-common", connections=2, statement_seconds=60) as pool:
+        add_agent(app, "work", [os.environ["BENCHMARK_TOPIC"]], lambda chunks: work(chunks, pool))
+        await run_app(app)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,169 @@
+"""How many ticks a second a contender applies, in a process of its own, and whether what it leaves is right.
+
+The clock runs from the first rows that a reader sees to the last, so that start-up and joining the group do not count. A
+contender that makes no progress for a while is ended, and what it lost is counted.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+from uuid import UUID, uuid4
+
+import psutil
+
+from benchmarks.contenders import PLAIN_FAUST, SERIAL, Contender
+from benchmarks.ground import ROOT, Ground
+from benchmarks.peers.environments import python_of
+from benchmarks.report import Section, say
+from benchmarks.ticks import TOPIC, Workload
+
+LOOK_SECONDS = 0.05
+STANDSTILL_SECONDS = 30.0
+HEAD = """\
+| records a chunk | contender | x R | ticks/s | least to most | CPU us a tick | peak MiB | missing | wrong |
+|---|---|---|---|---|---|---|---|---|"""
+LINE = (
+    "| {chunk:,} | {name} | {ratio:.2f} | {speed:,.0f} | {least:,.0f} to {most:,.0f} "
+    "| {cpu:.0f} | {mib:.0f} | {missing} | {wrong} |"
+)
+TEXT = """\
+{ticks:,} ticks of some 350 bytes, {listings:,} listings, every tick new and moving its quote; one process; broker and
+Postgres on the same machine, fsync on. R, a serial loop written by hand, is 1. Medians of {rounds} rounds, each with every
+contender once; of *missing* (ticks without a row) and *wrong* (listings that do not show their newest tick) the worst.
+
+{table}
+
+{contenders}
+"""
+STORED = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM raw_coingecko_record_id_seq"
+"""How many rows have been inserted, committed or not: as cheap as a look can be. No tick of a workload is there twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run. `missing` counts ticks without a row; `wrong` listings that do not show their newest tick."""
+
+    ticks_per_second: float
+    cpu_us_per_tick: float
+    peak_mib: float
+    missing: int
+    wrong: int
+
+
+async def measure(
+    ground: Ground, contender: Contender, work: Workload, newest: Mapping[str, UUID], *, chunk_records: int
+) -> Measured:
+    """Let the contender work through the topic on empty tables."""
+    await ground.clear()
+    if contender.group is not None:
+        await ground.rewind(contender.group, TOPIC)
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,
+        "DATABASE_URL": ground.database_url,
+        "CHUNK_RECORDS": str(chunk_records),
+        "BENCHMARK_TOPIC": TOPIC,
+        "BENCHMARK_GROUP": f"benchmark-{uuid4()}",
+        "LOG_LEVEL": "WARNING",
+        "NORMALIZER_HEALTH_PORT": "0",
+        "RAW_RETENTION_DAYS": "0",
+    }
+    python = await python_of(contender.peer)
+    arguments = ("worker", "-l", "error") if contender is PLAIN_FAUST else ()
+    worker = await asyncio.create_subprocess_exec(python, "-m", contender.module, *arguments, cwd=ROOT, env=environment)
+    process = psutil.Process(worker.pid)
+    try:
+        seconds, first, peak = await _watch(ground, process, work.ticks)
+        cpu = process.cpu_times()
+    finally:
+        with suppress(ProcessLookupError):
+            worker.terminate()
+        await worker.wait()
+    stored = int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))
+    rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
+    shown = {row["source_id"]: row["tick_id"] for row in rows}
+    return Measured(
+        ticks_per_second=(stored - first) / seconds,
+        cpu_us_per_tick=1e6 * (cpu.user + cpu.system) / max(1, stored),
+        peak_mib=peak / 2**20,
+        missing=work.ticks - stored,
+        wrong=sum(shown.get(listing) != tick_id for listing, tick_id in newest.items()),
+    )
+
+
+async def _watch(ground: Ground, process: psutil.Process, ticks: int) -> tuple[float, int, int]:
+    """Return the seconds from the first rows to the last ones, how many the first were, and the most memory seen."""
+    first, began, peak, seen, moved = 0, 0.0, 0, 0, time.monotonic()
+    while True:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            raise SystemExit("error: the contender has ended by itself; its words are above")
+        now, inserted = time.monotonic(), int(await ground.pool.fetchval(STORED))
+        if inserted and not first and (first := int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))):
+            began = now
+        if inserted >= ticks and int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko")) >= ticks:
+            return time.monotonic() - began, first, peak
+        if inserted != seen:
+            seen, moved = inserted, now
+        elif now - moved > STANDSTILL_SECONDS:
+            return moved - began, first, peak
+        peak = max(peak, process.memory_info().rss)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def compare(
+    ground: Ground,
+    contenders: Sequence[Contender],
+    work: Workload,
+    newest: Mapping[str, UUID],
+    *,
+    rounds: int,
+    chunks: Sequence[int],
+) -> Section:
+    """Run every contender once a round and chunk size, so that what the machine does meanwhile meets all of them alike."""
+    runs: Runs = {}
+    for round_ in range(1, rounds + 1):
+        for chunk in chunks:
+            for contender in contenders:
+                run = await measure(ground, contender, work, newest, chunk_records=chunk)
+                runs.setdefault((contender.name, chunk), []).append(run)
+                say(
+                    f"{round_}/{rounds}  {chunk:>6} a chunk  {contender.name:<24} {run.ticks_per_second:>8,.0f} ticks/s  "
+                    f"{run.cpu_us_per_tick:>5.0f} us CPU  {run.peak_mib:>5.0f} MiB  missing {run.missing}, wrong {run.wrong}"
+                )
+    table = "\n".join(
+        [HEAD, *(_line(runs, *place) for place in sorted(runs, key=lambda place: (place[1], -_ratio(runs, *place))))]
+    )
+    told = "\n".join(f"- **{one.name}**: {one.what}" for one in contenders)
+    text = TEXT.format(ticks=work.ticks, listings=work.listings, rounds=rounds, table=table, contenders=told)
+    bars = [(f"{name}, {chunk:,}", _ratio(runs, name, chunk)) for name, chunk in runs]
+    return Section("Ticks into Postgres", text, "speed as a multiple of R's", bars, [one.peer for one in contenders])
+
+
+Runs = dict[tuple[str, int], list[Measured]]
+"""All runs, by contender's name and records a chunk; the nth of each belong together."""
+
+
+def _ratio(runs: Runs, name: str, chunk: int) -> float:
+    """Return the median, over the rounds, of a contender's speed as a multiple of R's in the same round."""
+    both = zip(runs[name, chunk], runs[SERIAL.name, chunk], strict=True)
+    return median(run.ticks_per_second / serial.ticks_per_second for run, serial in both)
+
+
+def _line(runs: Runs, name: str, chunk: int) -> str:
+    held = runs[name, chunk]
+    speeds = [run.ticks_per_second for run in held]
+    return LINE.format(
+        chunk=chunk,
+        name=name,
+        ratio=_ratio(runs, name, chunk),
+        speed=median(speeds),
+        least=min(speeds),
+        most=max(speeds),
+        cpu=median(run.cpu_us_per_tick for run in held),
+        mib=max(run.peak_mib for run in held),
+        missing=max(run.missing for run in held),
+        wrong=max(run.wrong for run in held),
+    )

@@ -1,0 +1,68 @@
+"""What was measured, as a page with tables and pictures."""
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from benchmarks.bars import bars
+from benchmarks.peers.environments import requirements
+
+OURS = ("aiohttp", "aiokafka", "asyncpg", "faust-streaming", "msgspec", "uvloop")
+PAGE = """\
+# Benchmarks
+
+Written on {day} by `make bench ARGS="--report docs/benchmarks.md"`; run it to get yours. Absolute figures drift with the
+machine, so what counts are ratios of runs of one round.
+
+{sections}
+## The machine
+{cores} cores, {memory:.0f} GiB, Linux {linux}, Python {python}; {versions}.
+"""
+
+
+class Section(NamedTuple):
+    """A part of the page: its text with its table, the ratios to be drawn, and whose packages are to be named."""
+
+    title: str
+    text: str
+    drawn: str
+    ratios: Sequence[tuple[str, float]]
+    peers: Sequence[str]
+
+
+def say(line: str) -> None:
+    """Show a step as soon as it is done."""
+    print(line, flush=True)
+
+
+def write(sections: Sequence[Section], path: Path) -> None:
+    """Write the page with its pictures beside it."""
+    page = PAGE.format(
+        day=f"{datetime.now(UTC):%Y-%m-%d}",
+        sections="\n".join(_section(section, path) for section in sections),
+        cores=psutil.cpu_count(),
+        memory=psutil.virtual_memory().total / 2**30,
+        linux=platform.release(),
+        python=platform.python_version(),
+        versions=", ".join(_versions([peer for section in sections for peer in section.peers])),
+    )
+    path.write_text(page)
+
+
+def _section(section: Section, path: Path) -> str:
+    picture = path.with_name(f"{path.stem}-{section.title.split()[0].lower()}.svg")
+    picture.write_text(bars(section.ratios, mark=1.0))
+    return f"## {section.title}\n{section.text}\n![{section.title}: {section.drawn}]({picture.name})\n"
+
+
+def _versions(peers: Sequence[str]) -> Sequence[str]:
+    """Name what the contenders are made of."""
+    ours = [f"{name} {version(name)}" for name in OURS]
+    listed = [path for peer in peers if (path := requirements(peer)).exists()]
+    theirs = {line.replace("==", " ") for path in listed for line in path.read_text().split()}
+    return ours + sorted(theirs - set(ours))

@@ -1,0 +1,29 @@
+"""The benchmarks run from end to end, small, so that they cannot rot. What is fast on this machine now is not asked."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SMALL = ("--ticks", "2000", "--listings", "200", "--rounds", "1", "--chunk", "500")
+OURS = ("--only", "Kasparro", "--only", "Faust")
+"""Peers with packages of their own would have to be fetched."""
+ROW = re.compile(r"^\| 500 \| (?P<name>[^|]+) \| .* \| (?P<missing>\d+) \| (?P<wrong>\d+) \|$", re.MULTILINE)
+
+
+@pytest.mark.timeout(240)
+async def test_every_contender_that_is_here_works_and_the_page_says_what_it_left(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    command = (sys.executable, "-m", "benchmarks", "--part", "ticks", *SMALL, *OURS, "--report", str(page))
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    rows = {row["name"]: (int(row["missing"]), int(row["wrong"])) for row in ROW.finditer(page.read_text())}
+    assert rows == dict.fromkeys(("R: serial loop", "Kasparro, common work", "Kasparro, all the work", "Faust, plain"), (0, 0))
+    assert "<svg" in (tmp_path / "benchmarks-ticks.svg").read_text()
