@@ -30,8 +30,12 @@ LARGEST_EXPONENT = 300
 """Of a number's first digit, up or down; NUMERIC takes more, a sane market does not."""
 MOST_DIGITS = 1_000
 """Characters of one number."""
+PLAIN_DIGITS = 40
+"""Characters of a number without an exponent or a sign that is not worth a closer look."""
 LARGEST_RANK = 2**31 - 1
 """The column is an int4."""
+SHORT_RANK = 9
+"""Digits of a rank that fits for sure."""
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """Nothing was traded before Bitcoin; an older time is a unit mistaken (milliseconds, 1970)."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -219,10 +223,13 @@ def _wrong_number(numbers: Numbers, fields: Sequence[str]) -> Rejection | None:
     for field, number, may_be_negative in zip(fields, numbers, _MAY_BE_NEGATIVE, strict=False):
         if number is None:
             continue
+        text = str(number)
+        if len(text) <= PLAIN_DIGITS and "0" <= text[0] <= "9" and "E" not in text:
+            continue  # as nearly all are: nothing below can be true of it
         if not number.is_finite():
             return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a number: {number}")
-        if not -LARGEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT or len(str(number)) > MOST_DIGITS:
-            return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is beyond reason: {str(number)[:80]}")
+        if not -LARGEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT or len(text) > MOST_DIGITS:
+            return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is beyond reason: {text[:80]}")
         if not may_be_negative and number < 0:
             return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is below zero: {number}")
     return None
@@ -232,6 +239,9 @@ def _rank(number: Decimal | None, field: str) -> int | Rejection | None:
     """Return the rank; 0 is none."""
     if not number:
         return None
+    text = str(number)
+    if len(text) <= SHORT_RANK and text.isdecimal():
+        return int(text)
     if not number.is_finite() or (number.adjusted() <= LARGEST_EXPONENT and number != number.to_integral_value()):
         return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a whole number: {str(number)[:80]}")
     if not 0 < number <= LARGEST_RANK:

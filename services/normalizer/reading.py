@@ -9,7 +9,7 @@ import msgspec
 
 from libs.contracts.dead_letters import Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickFrame, decode_raw_tick
-from libs.domain.identity import tick_id_of
+from libs.domain.identity import content_hash
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.records import Record as Outgoing
 from libs.postgres.writing.chunks import Entry
@@ -106,7 +106,7 @@ def _mismatch(source: Source, record: Record, frame: RawTickFrame, payload: byte
         return Rejection(Reason.IDENTITY_MISMATCH, f"a tick of {frame.source!r} in the topic of {source.name!r}")
     if frame.asset_uid.encode("utf-8", "replace") != record.key:
         return Rejection(Reason.IDENTITY_MISMATCH, f"asset_uid {frame.asset_uid!r} under the key {record.key!r}")
-    if tick_id_of(frame.source, frame.source_id, payload) != frame.tick_id:
+    if content_hash(frame.source, frame.source_id, payload) != frame.tick_id.bytes:
         return Rejection(Reason.IDENTITY_MISMATCH, f"tick_id {frame.tick_id} is not that of the content")
     # Kafka's time of the record is the same in every replay, so a replay judges the same.
     if frame.fetched_at.timestamp() * 1000 - record.timestamp > CLOCK_SKEW_ALLOWED_MS:
