@@ -12,6 +12,7 @@ from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
 from libs.kafka.tailing import Tail
 from libs.postgres.pool import Pool
+from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
 from libs.sources.catalogue import SOURCES
 from services.query.access import ACCESS, Access
@@ -29,10 +30,10 @@ from services.query.keys import (
     KAFKA,
     LAG,
     LAST_SUCCESSES,
-    POOL,
     POSTGRES,
     PROGRESS,
     PUBLISHER,
+    READERS,
     REPORTS,
     RUNS,
     SERVING,
@@ -102,9 +103,10 @@ def _opening(
             openers.run_events() as run_events,
             openers.cursors() as cursors,
         ):
-            app[POOL], app[PUBLISHER], app[LAG] = pool, publisher, lag
+            readers = readers_of(pool)
+            app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
-            app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(pool, app[LAST_SUCCESSES]), app[CLOCK])
+            app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(readers, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
             raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
-from libs.postgres.pool import Pool
+from libs.postgres.reading.acquiring import Readers
 from libs.process.clock import Clock
 from services.query.dependencies import Dependency
 from services.query.following import RunFollower
@@ -38,7 +38,7 @@ class LastSuccesses:
 
 CLOCK = web.AppKey("clock", Clock)
 SERVING = web.AppKey("serving", Serving)
-POOL = web.AppKey("pool", Pool)
+READERS = web.AppKey("readers", Readers)
 PUBLISHER = web.AppKey("publisher", Publisher)
 LAG = web.AppKey("lag", LagReader)
 TOPICS = web.AppKey("topics", QueryTopics)

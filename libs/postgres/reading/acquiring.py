@@ -4,8 +4,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from libs.postgres.errors import is_outage
 from libs.postgres.pool import Connection, Pool
@@ -23,12 +25,29 @@ class PostgresNotMigratedError(PostgresAwayError):
     """A table is missing: the migrations have not been applied yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """A pool whose connections are lent in the order in which they are asked for.
+
+    asyncpg's own queue is asyncio's: it wakes who has waited longest, and whoever asks before that one has run takes the
+    connection away from under it, and it waits again as the last. With 32 clients one answer in a hundred took 27 medians.
+    """
+
+    pool: Pool
+    turns: asyncio.Semaphore
+
+
+def readers_of(pool: Pool) -> Readers:
+    """Lend the connections of a pool, which nobody else takes any from."""
+    return Readers(pool, asyncio.Semaphore(pool.get_max_size()))
+
+
 @asynccontextmanager
-async def reading(pool: Pool, *, acquire_seconds: float = ACQUIRE_SECONDS) -> AsyncIterator[Connection]:
+async def reading(readers: Readers, *, acquire_seconds: float = ACQUIRE_SECONDS) -> AsyncIterator[Connection]:
     """Lend a connection. Raises PostgresAwayError for an outage, inside the block too; a bug leaves as it is."""
     try:
         async with asyncio.timeout(acquire_seconds):
-            connection = await pool.acquire()
+            connection = await _acquire(readers)
     except asyncpg.PostgresError as error:  # it refuses us: no such database, a wrong password, too many clients
         raise PostgresAwayError(_words(error)) from error
     except Exception as error:
@@ -40,8 +59,20 @@ async def reading(pool: Pool, *, acquire_seconds: float = ACQUIRE_SECONDS) -> As
         _raise_if_away(error)
         raise
     finally:
-        with suppress(TimeoutError):  # cut; the pool opens another
-            await pool.release(connection, timeout=RELEASE_SECONDS)
+        try:
+            with suppress(TimeoutError):  # cut; the pool opens another
+                await readers.pool.release(connection, timeout=RELEASE_SECONDS)
+        finally:
+            readers.turns.release()
+
+
+async def _acquire(readers: Readers) -> "PoolConnectionProxy[asyncpg.Record]":
+    await readers.turns.acquire()
+    try:
+        return await readers.pool.acquire()
+    except BaseException:
+        readers.turns.release()
+        raise
 
 
 def _raise_if_away(error: Exception) -> None:

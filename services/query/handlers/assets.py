@@ -14,7 +14,7 @@ from libs.postgres.reading.quotes import load_asset_with_quotes
 from libs.postgres.reading.rows import Row
 from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
-from services.query.keys import POOL, TOTALS
+from services.query.keys import READERS, TOTALS
 from services.query.parameters import CursorText, Limit, Offset, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
@@ -62,7 +62,7 @@ class AssetAsked(Parameters):
 async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
     """Return a page of assets."""
     page = _page(asked)
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         if asked.symbol is not None:
             rows, total = await _by_symbol(connection, asked, asked.symbol)
         else:
@@ -82,14 +82,14 @@ async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
 
 async def count(request: web.Request, asked: CountAsked) -> Answer:
     """Return how many assets there are."""
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         total = await _total(request, connection, asked.source)
     return Answer({"total": total, "source": asked.source, "attribution": ATTRIBUTION})
 
 
 async def get_asset(request: web.Request, asked: AssetAsked) -> Answer:
     """Return one asset with everything that it was made from."""
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         rows = await load_asset_with_quotes(connection, asked.asset_uid)
     if not rows:
         raise AssetNotFoundError(f"there is no asset {asked.asset_uid!r}", asset_uid=asked.asset_uid)

@@ -8,7 +8,7 @@ from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.gaps import GapsWanted, load_gaps
 from services.query.cursors import decode_cursor, encode_cursor, read_moment
 from services.query.endpoints import Parameters
-from services.query.keys import POOL
+from services.query.keys import READERS
 from services.query.parameters import CursorText, Limit, Since, SourceFilter
 from services.query.rendering import Answer
 from services.query.views.gaps import gap_body
@@ -29,7 +29,7 @@ async def list_gaps(request: web.Request, asked: GapsAsked) -> Answer:
     filters = f"gaps:{asked.source or ''}:{asked.kind or ''}:{asked.since.isoformat() if asked.since else ''}"
     after = None if asked.cursor is None else decode_cursor(asked.cursor, filters, read_moment)
     wanted = GapsWanted(asked.limit, asked.source, asked.kind, asked.since, after)
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         rows = await load_gaps(connection, wanted)
     body = {
         "gaps": [gap_body(row) for row in rows],

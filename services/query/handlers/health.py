@@ -5,22 +5,21 @@ from typing import Any
 
 from aiohttp import web
 
-from libs.postgres.pool import Pool
-from libs.postgres.reading.acquiring import reading
+from libs.postgres.reading.acquiring import Readers, reading
 from libs.postgres.reading.runs import load_last_successes
 from libs.postgres.schema import missing_migrations
 from services.query.dependencies import PING_SECONDS, Seen
 from services.query.endpoints import AnyParameters
-from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POOL, POSTGRES, PROGRESS, SERVING, LastSuccesses
+from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POSTGRES, PROGRESS, READERS, SERVING, LastSuccesses
 from services.query.problems import NotMigratedError
 from services.query.rendering import Answer
 
 READY_SECONDS = 2.0
 
 
-async def look_at_postgres(pool: Pool, last_successes: LastSuccesses) -> str | None:
+async def look_at_postgres(readers: Readers, last_successes: LastSuccesses) -> str | None:
     """Bring what is known of last successes up to date; return what keeps Postgres from being of use although it answers."""
-    async with reading(pool, acquire_seconds=PING_SECONDS) as connection:
+    async with reading(readers, acquire_seconds=PING_SECONDS) as connection:
         if missing := await missing_migrations(connection):
             return f"{len(missing)} migrations are missing; run `kasparro migrate`"
         last_successes.by_source.update(await load_last_successes(connection))
@@ -51,7 +50,7 @@ async def health(request: web.Request, _asked: AnyParameters) -> Answer:
 
 async def ready(request: web.Request, _asked: AnyParameters) -> Answer:
     """Return once every answer can be given."""
-    async with reading(request.app[POOL], acquire_seconds=READY_SECONDS) as connection:
+    async with reading(request.app[READERS], acquire_seconds=READY_SECONDS) as connection:
         missing = await missing_migrations(connection)
     if missing:
         raise NotMigratedError(f"Postgres lacks {', '.join(missing)}; run `kasparro migrate`", missing=missing)

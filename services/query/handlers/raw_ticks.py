@@ -6,7 +6,7 @@ from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.raw_ticks import load_raw_tick, load_raw_ticks
 from services.query.cursors import decode_record_cursor, encode_record_cursor
 from services.query.endpoints import Parameters
-from services.query.keys import POOL
+from services.query.keys import READERS
 from services.query.parameters import LARGEST_RECORD_ID, CursorText, Limit, Offset, RecordId, SourceInPath, known_source
 from services.query.problems import InvalidParameterError, RecordNotFoundError
 from services.query.rendering import ATTRIBUTION, Answer
@@ -35,7 +35,7 @@ async def list_raw_ticks(request: web.Request, asked: RawTicksAsked) -> Answer:
     if asked.cursor is not None and asked.offset:
         raise InvalidParameterError("offset: cannot be combined with cursor", parameter="offset")
     before = LARGEST_RECORD_ID if asked.cursor is None else decode_record_cursor(asked.cursor, source)
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         rows = await load_raw_ticks(connection, source, before=before, limit=asked.limit, offset=asked.offset)
     body = {
         "source": source,
@@ -51,7 +51,7 @@ async def list_raw_ticks(request: web.Request, asked: RawTicksAsked) -> Answer:
 async def get_raw_tick(request: web.Request, asked: RawTickAsked) -> Answer:
     """Return one raw row."""
     source = known_source(asked.source)
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         row = await load_raw_tick(connection, source, asked.record_id)
     if row is None:
         raise RecordNotFoundError(f"{source} has no raw row {asked.record_id}; retention may have removed it")

@@ -19,7 +19,7 @@ from libs.postgres.reading.runs import load_last_runs, load_run_with_shards, loa
 from libs.sources.catalogue import SOURCES
 from services.query.endpoints import NoParameters, Parameters
 from services.query.following import unreachable
-from services.query.keys import CHECKPOINTS, CLOCK, CURSORS, LAG, POOL, PROGRESS, REPORTS, TOPICS
+from services.query.keys import CHECKPOINTS, CLOCK, CURSORS, LAG, PROGRESS, READERS, REPORTS, TOPICS
 from services.query.parameters import Limit, Offset, RunId, SourceFilter
 from services.query.problems import KafkaUnavailableError, RunNotFoundError
 from services.query.progress import Progress
@@ -44,7 +44,7 @@ class RunAsked(Parameters):
 
 async def list_runs(request: web.Request, asked: RunsAsked) -> Answer:
     """Return recent runs."""
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         rows, total = await load_runs(
             connection, source=asked.source, status=asked.status, limit=asked.limit, offset=asked.offset
         )
@@ -53,7 +53,7 @@ async def list_runs(request: web.Request, asked: RunsAsked) -> Answer:
 
 async def get_run(request: web.Request, asked: RunAsked) -> Answer:
     """Return one run with its shards."""
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         rows = await load_run_with_shards(connection, asked.run_id)
     if not rows:
         raise RunNotFoundError(f"no run {asked.run_id} is recorded", run_id=asked.run_id)
@@ -62,7 +62,7 @@ async def get_run(request: web.Request, asked: RunAsked) -> Answer:
 
 async def list_sources(request: web.Request, _asked: NoParameters) -> Answer:
     """Return what has come of each source."""
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         return Answer({"sources": await _sources(request, connection)})
 
 
@@ -79,7 +79,7 @@ async def debug(request: web.Request, _asked: NoParameters) -> Answer:
         checkpoints = await _checkpoints(request)
     except KafkaUnavailableError as error:
         unavailable["kafka"] = error.detail
-    async with reading(request.app[POOL]) as connection:
+    async with reading(request.app[READERS]) as connection:
         assets, sources = await count_assets(connection, None), await _sources(request, connection)
     body = {"assets": assets, "sources": sources, "group": request.app[TOPICS].group, **checkpoints}
     return Answer(body | {"unavailable": unavailable})

@@ -10,7 +10,7 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
 from libs.postgres.pool import Pool
-from libs.postgres.reading.acquiring import reading
+from libs.postgres.reading.acquiring import readers_of, reading
 from libs.postgres.reading.dead_letters import LettersWanted, count_letters
 from libs.recovery.finding import find
 from libs.recovery.letters import Places, Selection
@@ -33,7 +33,7 @@ async def found(connection: KafkaConnection, places: Places, selection: Selectio
 
 async def counted(pool: Pool, selection: Selection) -> Counts:
     wanted = LettersWanted(selection.source, selection.error_class, selection.run_id, selection.since)
-    async with reading(pool) as connection:
+    async with reading(readers_of(pool)) as connection:
         rows = await count_letters(connection, wanted)
     told = {(row["source"], row["error_class"], state): row[column] for row in rows for column, state in STATES.items()}
     return Counter({key: number for key, number in told.items() if number})
