@@ -28,7 +28,7 @@ test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUND
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
 
 .PHONY: bench
-bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro"; --help); see docs/benchmarks.md
+bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro", "--help")
 	@$(PY) -m benchmarks $(ARGS)
 
 .PHONY: lint
