@@ -23,4 +23,4 @@ async def test_no_client_of_many_waits_again_and_again_as_the_last(database_url:
         clients = [asyncio.create_task(ask_again(client)) for client in range(CLIENTS)]
         when_the_first_was_done = await next(asyncio.as_completed(clients))
         await asyncio.gather(*clients)
-    assert min(when_the_first_was_done) >= QUESTIONS - 2
+    assert min(when_the_first_was_done) > QUESTIONS / 2, "unfair, some have not had a single answer by then"
