@@ -10,25 +10,24 @@ from asyncio import Queue
 
 import uvloop
 
-from libs.domain.quotes import newest_of_each_listing
 from libs.kafka.connection import KafkaConnection
 from libs.postgres.pool import Pool, open_pool
 from libs.postgres.writing import quotes, raw_ticks
-from libs.postgres.writing.ticks import Tick
+from libs.postgres.writing.ticks import Tick, stage
 from libs.sources.catalogue import SOURCES
 from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
 from libs.streaming.chunks import Chunk
-from services.normalizer.reading import read_chunk
+from services.normalizer.reading import read_in_turns
 
 SOURCE = SOURCES["coingecko"]
 
 
 async def store(pool: Pool, ticks: list[Tick]) -> None:
     """One transaction a chunk."""
-    newest = [quote for _, quote in sorted(newest_of_each_listing(tick.quote for tick in ticks).items())]
     async with pool.acquire() as connection, connection.transaction():
-        await raw_ticks.insert_new(connection, SOURCE.raw_table, ticks)
-        await quotes.upsert_newest(connection, newest)
+        await stage(connection, ticks)
+        await raw_ticks.insert_new(connection, SOURCE.raw_table)
+        await quotes.upsert_newest(connection)
 
 
 async def work(chunks: Chunks, pool: Pool) -> None:
@@ -37,7 +36,7 @@ async def work(chunks: Chunks, pool: Pool) -> None:
 
     async def read_all() -> None:
         async for chunk in chunks.unacknowledged():
-            entries = read_chunk(SOURCE, chunk.records).entries
+            entries = (await read_in_turns(SOURCE, chunk.records)).entries
             await read.put((chunk, [entry for entry in entries if isinstance(entry, Tick)]))
 
     async def store_all() -> None:

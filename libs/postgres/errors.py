@@ -34,8 +34,11 @@ def is_refusal(error: BaseException) -> bool:
     """Whether a value is at fault: the same statement without it would work."""
     if isinstance(error, asyncpg.PostgresError):
         return _class_of(error) in _REFUSAL_CLASSES
-    # asyncpg's own DataError: a value that it cannot even encode, such as an integer that is too large.
-    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    # What asyncpg cannot even encode, half a character or an integer that is too large: its own DataError among the arguments
+    # of a statement, the bare error in a COPY.
+    return isinstance(error, (UnicodeEncodeError, OverflowError)) or (
+        isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    )
 
 
 def _class_of(error: asyncpg.PostgresError) -> str:

@@ -17,7 +17,7 @@ from libs.streaming.agents import Chunks
 from libs.streaming.chunks import Chunk
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
-from services.normalizer.reading import Rejected, dead_letter, read_chunk, set_aside
+from services.normalizer.reading import Rejected, dead_letter, read_in_turns, set_aside
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
         with _telling_of(chunk):
             started = outlets.clock.monotonic()
             inlet = inlets[chunk.topic]
-            reading = read_chunk(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
+            reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
             await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
         await read.put(_Read(chunk, inlet, reading.entries, started))
     await read.put(None)

@@ -11,6 +11,7 @@ import msgspec
 from libs.domain.assets import Asset
 from libs.domain.identity import Listing
 from libs.postgres.pool import Connection, Pool
+from libs.postgres.writing.incoming import Incoming, as_text
 
 UPSERT_CHANGED = """
     INSERT INTO assets AS held (
@@ -22,14 +23,7 @@ UPSERT_CHANGED = """
         percent_change_1h::numeric, percent_change_24h::numeric, percent_change_7d::numeric, circulating_supply::numeric,
         total_supply::numeric, max_supply::numeric, price_spread_percent::numeric, source_updated_at, fetched_at, tick_id,
         changed_by
-    FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::integer[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-        $19::text[], $20::text[], $21::timestamptz[], $22::timestamptz[], $23::uuid[], $24::uuid[]
-    ) AS incoming (
-        asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing, listings_total,
-        price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
-        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, changed_by)
+    FROM incoming_assets
     ON CONFLICT (asset_uid) DO UPDATE SET (
         version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing, listings_total,
         price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
@@ -76,6 +70,19 @@ SPREAD_END: Final = Asset._fields.index("price_spread_percent") + 1
 NUMBERS: Final = Asset._fields[PRICE:SPREAD_END]
 """An asset's numbers cross the wire as text, as those of a quote do."""
 
+INCOMING: Final = Incoming(
+    "incoming_assets",
+    [
+        *((name, "text") for name in ("asset_uid", "symbol", "name")),
+        ("market_cap_rank", "integer"),
+        *((name, "text") for name in ("anchor_source", "anchor_source_id", "source", "source_id", "agreeing")),
+        ("listings_total", "integer"),
+        *((name, "text") for name in NUMBERS),
+        *((name, "timestamptz") for name in ("source_updated_at", "fetched_at")),
+        *((name, "uuid") for name in ("tick_id", "changed_by")),
+    ],
+)
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -102,7 +109,8 @@ async def upsert_changed(connection: Connection, assets: Sequence[Asset], change
     if not assets:
         return []
     ordered = sorted(assets, key=lambda asset: asset.asset_uid)
-    rows = await connection.fetch(UPSERT_CHANGED, *zip(*[_columns(a, changed_by[a.asset_uid]) for a in ordered], strict=True))
+    await INCOMING.stage(connection, (_row(asset, changed_by[asset.asset_uid]) for asset in ordered))
+    rows = await connection.fetch(UPSERT_CHANGED)
     versions: dict[str, int] = dict(map(tuple, rows))
     if versions:
         await connection.execute(FORGET_GONE, list(versions))
@@ -140,9 +148,9 @@ async def load_current(pool: Pool, asset_uids: Sequence[str]) -> list[Changed]:
     return [_changed_of(row) for row in await pool.fetch(LOAD_BY_UID, asset_uids)]
 
 
-def _columns(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
+def _row(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
     agreeing = _encoder.encode([one._asdict() for one in asset.agreeing]).decode()
-    numbers = [None if number is None else str(number) for number in asset[PRICE:SPREAD_END]]
+    numbers = as_text(asset[PRICE:SPREAD_END])
     return (*asset[:4], *asset.anchor, *asset.taken, agreeing, asset.listings_total, *numbers, *asset[SPREAD_END:], changed_by)
 
 

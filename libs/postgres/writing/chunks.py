@@ -1,15 +1,15 @@
 """A chunk of one raw topic's partition, applied in one transaction that may be repeated without a trace."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 from libs.domain.assets import Asset, asset_of
-from libs.domain.quotes import Quote, freshness, newest_of_each_listing
+from libs.domain.quotes import Quote, freshness
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import assets, quotes, raw_ticks, run_progress
-from libs.postgres.writing.ticks import Counted, SetAside, Tick
+from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
 
 LOCK: Final = "SELECT pg_advisory_xact_lock($1, $2)"
 LOCK_SPACE: Final = 0x6B61
@@ -71,28 +71,29 @@ async def _apply(
         await connection.execute(LOCK, LOCK_SPACE, partition)
         await run_progress.count(connection, destination.source, partition, list(_outcomes(entries, set())))
         return Written(Counted(0, 0, len(entries)))
-    newest = [quote for _, quote in sorted(newest_of_each_listing(tick.quote for tick in ticks).items())]
-    left = await _lock(connection, destination, newest, locked)
-    stored = await raw_ticks.insert_new(connection, destination.raw_table, ticks)
-    moved_ids = await quotes.upsert_newest(connection, newest)
-    moved = [quote for quote in newest if quote.source_id in moved_ids]
-    stored |= await _restore(connection, destination.raw_table, ticks, {quote.tick_id for quote in moved} - stored)
-    outcomes = list(_outcomes(entries, set(stored)))
+    await stage(connection, ticks)
+    left = await _lock(connection, destination, locked)
+    known = await raw_ticks.insert_new(connection, destination.raw_table)
+    moved_by = await quotes.upsert_newest(connection)
+    known -= await _restore(connection, destination.raw_table, moved_by & known)
+    outcomes = list(_outcomes(entries, known))
     await run_progress.count(connection, destination.source, partition, outcomes)
-    written = await _recompute(connection, destination, moved, left)
-    again = [tick.quote.tick_id for tick in ticks if tick.quote.tick_id not in stored]
-    counted = Counted(len(stored), len(ticks) - len(stored), len(entries) - len(ticks))
+    moved = {tick.quote.tick_id: tick.quote for tick in ticks if tick.quote.tick_id in moved_by}
+    written = await _recompute(connection, destination, list(moved.values()), left)
+    again = [tick.quote.tick_id for tick in ticks if tick.quote.tick_id in known]
+    stored = len({tick.quote.tick_id for tick in ticks} - known)
+    counted = Counted(stored, len(ticks) - stored, len(entries) - len(ticks))
     return await _with_unpublished(connection, replace(written, counted=counted), again)
 
 
-async def _lock(connection: Connection, destination: Destination, newest: Sequence[Quote], locked: set[int]) -> dict[str, str]:
-    """Lock what the quotes touch; return the asset_uid that each listing with a changed symbol leaves."""
+async def _lock(connection: Connection, destination: Destination, locked: set[int]) -> dict[str, str]:
+    """Lock what the incoming ticks touch; return the asset_uid that each listing with a changed symbol leaves."""
     for number in sorted(locked):
         await connection.execute(LOCK, LOCK_SPACE, number)
-    strays = await quotes.find_strays(connection, destination.source, newest)
+    strays = await quotes.find_strays(connection)
     if any(stray.held_under is None for stray in strays):
         await connection.execute(LOCK, LOCK_SPACE, NEW_LISTINGS)
-        strays = await quotes.find_strays(connection, destination.source, newest)
+        strays = await quotes.find_strays(connection)
     left = {stray.source_id: stray.held_under for stray in strays if stray.held_under is not None}
     missing = {destination.partition_of(asset_uid) for asset_uid in left.values()} - locked
     if missing:
@@ -100,12 +101,10 @@ async def _lock(connection: Connection, destination: Destination, newest: Sequen
     return left
 
 
-async def _restore(connection: Connection, table: str, ticks: Sequence[Tick], shown_again: set[UUID]) -> set[UUID]:
-    """Keep the raw rows of contents that a listing has come back to; store again what retention has just deleted of them."""
+async def _restore(connection: Connection, table: str, shown_again: set[UUID]) -> set[UUID]:
+    """Keep the raw rows of contents that a listing has come back to; return what had to be stored again, just deleted as old."""
     deleted = shown_again - await raw_ticks.hold(connection, table, shown_again)
-    if not deleted:
-        return set()
-    return await raw_ticks.insert_new(connection, table, [tick for tick in ticks if tick.quote.tick_id in deleted])
+    return deleted - await raw_ticks.insert_new(connection, table) if deleted else set()
 
 
 async def _recompute(
@@ -122,8 +121,7 @@ async def _recompute(
         if (old := left.get(quote.source_id)) is not None:
             by_uid.setdefault(old, [])
             changed_by.setdefault(old, quote.tick_id)
-    known = [quote.source_id for quote in moved]
-    for quote in await quotes.load_others(connection, list(by_uid), destination.source, known):
+    for quote in await quotes.load_others(connection, list(by_uid), [quote.tick_id for quote in moved]):
         by_uid[quote.asset_uid].append(quote)
     computed = {uid: asset_of(held, destination.priorities) for uid, held in by_uid.items()}
     present = [asset for asset in computed.values() if asset is not None]
@@ -145,14 +143,15 @@ async def _with_unpublished(connection: Connection, written: Written, again: Seq
     return replace(written, changed=list(versions.values()), gone=sorted({*gone, *written.gone}))
 
 
-def _outcomes(entries: Iterable[Entry], stored: set[UUID]) -> Iterable[run_progress.Outcome]:
+def _outcomes(entries: Iterable[Entry], known: Collection[UUID]) -> Iterable[run_progress.Outcome]:
     """Tell what became of each record whose run is known; of equal ticks in one chunk the first is the one stored."""
+    seen = set(known)
     for entry in entries:
         if isinstance(entry, SetAside):
             if entry.run_id is not None:
                 yield run_progress.Outcome(entry.run_id, entry.offset, "dead_lettered")
             continue
-        became = "stored" if entry.quote.tick_id in stored else "duplicate"
-        stored.discard(entry.quote.tick_id)
+        became = "duplicate" if entry.quote.tick_id in seen else "stored"
+        seen.add(entry.quote.tick_id)
         if entry.counts:
             yield run_progress.Outcome(entry.quote.run_id, entry.offset, became)

@@ -97,7 +97,7 @@ async def load_versions(pool: Pool) -> dict[str, int]:
 
 async def _recompute(connection: Connection, asset_uids: Sequence[str], priorities: Mapping[str, int]) -> tuple[int, int]:
     held: dict[str, list[Quote]] = {asset_uid: [] for asset_uid in asset_uids}
-    for quote in await quotes.load_others(connection, asset_uids, "", []):
+    for quote in await quotes.load_others(connection, asset_uids, []):
         held[quote.asset_uid].append(quote)
     computed = [asset for uid in asset_uids if (asset := asset_of(held[uid], priorities)) is not None]
     changed = await assets.upsert_changed(connection, computed, {asset.asset_uid: asset.tick_id for asset in computed})

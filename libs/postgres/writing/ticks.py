@@ -1,10 +1,19 @@
 """What a chunk brings to the database."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from libs.domain.quotes import Quote
+from libs.postgres.pool import Connection
+from libs.postgres.writing.incoming import Incoming, as_text
+
+NUMBERS: Final = slice(Quote._fields.index("price_usd"), Quote._fields.index("market_cap_rank"))
+_TYPES: Final = {"market_cap_rank": "integer", "source_updated_at": "timestamptz", "fetched_at": "timestamptz"} | dict.fromkeys(
+    ("tick_id", "run_id"), "uuid"
+)
+INCOMING: Final = Incoming("incoming_ticks", [(name, _TYPES.get(name, "text")) for name in (*Quote._fields, "payload")])
 
 
 class Tick(NamedTuple):
@@ -33,3 +42,13 @@ class Counted:
     stored: int
     duplicate: int
     dead_lettered: int
+
+
+async def stage(connection: Connection, ticks: Iterable[Tick]) -> None:
+    """Put the ticks into the table `incoming_ticks`, from where `raw_ticks` and `quotes` take them."""
+    await INCOMING.stage(connection, map(_row, ticks))
+
+
+def _row(tick: Tick) -> tuple[Any, ...]:
+    quote: tuple[Any, ...] = tick.quote
+    return (*quote[: NUMBERS.start], *as_text(quote[NUMBERS]), *quote[NUMBERS.stop :], tick.payload)

