@@ -74,29 +74,32 @@ class _AssetFrame(msgspec.Struct, frozen=True):
     taken: _ListingFrame
     agreeing: list[_ListingFrame]
     listings_total: int
-    price_usd: Decimal | None
-    market_cap_usd: Decimal | None
-    volume_24h_usd: Decimal | None
-    percent_change_1h: Decimal | None
-    percent_change_24h: Decimal | None
-    percent_change_7d: Decimal | None
-    circulating_supply: Decimal | None
-    total_supply: Decimal | None
-    max_supply: Decimal | None
-    price_spread_percent: Decimal | None
+    price_usd: msgspec.Raw
+    market_cap_usd: msgspec.Raw
+    volume_24h_usd: msgspec.Raw
+    percent_change_1h: msgspec.Raw
+    percent_change_24h: msgspec.Raw
+    percent_change_7d: msgspec.Raw
+    circulating_supply: msgspec.Raw
+    total_supply: msgspec.Raw
+    max_supply: msgspec.Raw
+    price_spread_percent: msgspec.Raw
     source_updated_at: datetime
     fetched_at: datetime
     tick_id: UUID
     version: int
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder()
+_PRICE = domain.Asset._fields.index("price_usd")
+_SPREAD_END = domain.Asset._fields.index("price_spread_percent") + 1
 
 
 def encode_asset(asset: domain.Asset, version: int) -> bytes:
     """Return the message's bytes, numbers as JSON numbers with every digit."""
-    names: tuple[Any, ...] = asset[:4]
-    values: tuple[Any, ...] = asset[7:]
     agreeing = [_ListingFrame(*listing) for listing in asset.agreeing]
-    fields = (*names, _ListingFrame(*asset.anchor), _ListingFrame(*asset.taken), agreeing, *values, version)
+    said: tuple[Any, ...] = asset[_PRICE:_SPREAD_END]
+    numbers = [msgspec.Raw(number or "null") for number in said]
+    listings = (_ListingFrame(*asset.anchor), _ListingFrame(*asset.taken), agreeing, asset.listings_total)
+    fields: tuple[Any, ...] = (*asset[:4], *listings, *numbers, *asset[_SPREAD_END:], version)
     return _encoder.encode(_AssetFrame(*fields))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.domain.evidence import Evidence, evidence_between
 from libs.domain.identity import Listing
+from libs.domain.numbers import Number, number_of
 from libs.domain.quotes import Quote
 
 COMPETES_WITHIN = timedelta(days=7)
@@ -34,16 +35,16 @@ class Asset(NamedTuple):
     taken: Listing
     agreeing: tuple[Listing, ...]
     listings_total: int
-    price_usd: Decimal | None
-    market_cap_usd: Decimal | None
-    volume_24h_usd: Decimal | None
-    percent_change_1h: Decimal | None
-    percent_change_24h: Decimal | None
-    percent_change_7d: Decimal | None
-    circulating_supply: Decimal | None
-    total_supply: Decimal | None
-    max_supply: Decimal | None
-    price_spread_percent: Decimal | None
+    price_usd: Number | None
+    market_cap_usd: Number | None
+    volume_24h_usd: Number | None
+    percent_change_1h: Number | None
+    percent_change_24h: Number | None
+    percent_change_7d: Number | None
+    circulating_supply: Number | None
+    total_supply: Number | None
+    max_supply: Number | None
+    price_spread_percent: Number | None
     source_updated_at: datetime
     fetched_at: datetime
     tick_id: UUID
@@ -88,7 +89,7 @@ def _competing(quotes: Sequence[Quote]) -> list[Quote]:
 
 def _anchor_order(quote: Quote, priorities: Mapping[str, int]) -> tuple[bool, int, Decimal, int, str, str]:
     rank = quote.market_cap_rank or 0
-    cap = quote.market_cap_usd or Decimal(0)
+    cap = Decimal(quote.market_cap_usd or 0)
     return rank <= 0, rank, -cap, _place(quote.source, priorities), quote.source_id, quote.source
 
 
@@ -99,15 +100,14 @@ def _same_elsewhere(anchor: Quote, competing: Sequence[Quote]) -> list[Quote]:
 
 def _evidence_order(evidence: Evidence, quote: Quote, anchor: Quote) -> tuple[int, Decimal, Decimal, str]:
     """Smaller is better: the evidence, then the closer price, the larger market cap, the smallest source_id."""
-    cap = quote.market_cap_usd or Decimal(0)
+    cap = Decimal(quote.market_cap_usd or 0)
     return -evidence, _distance(quote.price_usd, anchor.price_usd), -cap, quote.source_id
 
 
-def _distance(one: Decimal | None, other: Decimal | None) -> Decimal:
+def _distance(one: Number | None, other: Number | None) -> Decimal:
     """0 for equal prices, 1 for unknown or wholly different ones."""
-    if one is None or other is None or one <= 0 or other <= 0:
-        return Decimal(1)
-    return 1 - min(one, other) / max(one, other)
+    low, high = sorted((Decimal(one or 0), Decimal(other or 0)))
+    return 1 - low / high if low > 0 else Decimal(1)
 
 
 def _value_order(quote: Quote, priorities: Mapping[str, int]) -> tuple[bool, datetime, int]:
@@ -144,10 +144,12 @@ def _assemble(anchor: Quote, taken: Quote, same: Sequence[Quote], listings_total
     )
 
 
-def _spread(same: Sequence[Quote]) -> Decimal | None:
-    prices = [quote.price_usd for quote in same if quote.price_usd is not None and quote.price_usd > 0]
+def _spread(same: Sequence[Quote]) -> Number | None:
+    if len(same) == 1:
+        return None
+    prices = [price for quote in same if (price := Decimal(quote.price_usd or 0)) > 0]
     if len(prices) <= 1:
         return None
     spread = (max(prices) - min(prices)) / min(prices) * 100
     # The default context has 28 digits; a billionth of a cent beside a real price needs more before the sixth place.
-    return spread.quantize(_SIXTH_PLACE, context=_WIDE)
+    return number_of(spread.quantize(_SIXTH_PLACE, context=_WIDE))

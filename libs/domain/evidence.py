@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import IntEnum
 from functools import lru_cache
 
+from libs.domain.numbers import Number
 from libs.domain.quotes import Quote
 
 PRICE_TOLERANCE = Decimal("0.05")
@@ -53,8 +54,8 @@ def _core_of(name: str) -> str:
     return "".join(word for word in words if word not in FILLER) or "".join(words)
 
 
-def _within(one: Decimal | None, other: Decimal | None, tolerance: Decimal) -> bool:
-    if one is None or other is None or one <= 0 or other <= 0:
+def _within(one: Number | None, other: Number | None, tolerance: Decimal) -> bool:
+    low, high = sorted((Decimal(one or 0), Decimal(other or 0)))
+    if low <= 0:
         return False
-    low, high = sorted((one, other))
     return high - low <= tolerance * high

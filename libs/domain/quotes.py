@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from libs.domain.identity import Listing
+from libs.domain.numbers import Number
 
 
 class Quote(NamedTuple):
@@ -21,15 +21,15 @@ class Quote(NamedTuple):
     asset_uid: str
     symbol: str
     name: str
-    price_usd: Decimal | None
-    market_cap_usd: Decimal | None
-    volume_24h_usd: Decimal | None
-    percent_change_1h: Decimal | None
-    percent_change_24h: Decimal | None
-    percent_change_7d: Decimal | None
-    circulating_supply: Decimal | None
-    total_supply: Decimal | None
-    max_supply: Decimal | None
+    price_usd: Number | None
+    market_cap_usd: Number | None
+    volume_24h_usd: Number | None
+    percent_change_1h: Number | None
+    percent_change_24h: Number | None
+    percent_change_7d: Number | None
+    circulating_supply: Number | None
+    total_supply: Number | None
+    max_supply: Number | None
     market_cap_rank: int | None
     source_updated_at: datetime
     fetched_at: datetime

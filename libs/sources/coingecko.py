@@ -1,14 +1,13 @@
 """CoinGecko: GET /coins/markets in US dollars, with price_change_percentage=1h,24h,7d."""
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
-from libs.sources.rows import quote_from, read_row, row_identity, time_of
+from libs.sources.rows import MISSING, quote_from, read_numbers, read_row, row_identity, time_of
 from libs.sources.source import Attribution, RowIdentity, Source
 
 
@@ -27,16 +26,16 @@ class CoinGeckoRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     symbol: str | None = None
     name: str | None = None
-    current_price: Decimal | None
-    market_cap: Decimal | None = None
-    total_volume: Decimal | None = None
-    price_change_percentage_1h_in_currency: Decimal | None = None
-    price_change_percentage_24h: Decimal | None = None
-    price_change_percentage_7d_in_currency: Decimal | None = None
-    circulating_supply: Decimal | None = None
-    total_supply: Decimal | None = None
-    max_supply: Decimal | None = None
-    market_cap_rank: Decimal | None = None
+    current_price: msgspec.Raw
+    market_cap: msgspec.Raw = MISSING
+    total_volume: msgspec.Raw = MISSING
+    price_change_percentage_1h_in_currency: msgspec.Raw = MISSING
+    price_change_percentage_24h: msgspec.Raw = MISSING
+    price_change_percentage_7d_in_currency: msgspec.Raw = MISSING
+    circulating_supply: msgspec.Raw = MISSING
+    total_supply: msgspec.Raw = MISSING
+    max_supply: msgspec.Raw = MISSING
+    market_cap_rank: msgspec.Raw = MISSING
 
 
 _known = msgspec.json.Decoder(_Known)
@@ -57,26 +56,11 @@ def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     row = read_row(_row, bytes(frame.payload))
     if isinstance(row, Rejection):
         return row
-    numbers = (
-        row.current_price,
-        row.market_cap,
-        row.total_volume,
-        row.price_change_percentage_1h_in_currency,
-        row.price_change_percentage_24h,
-        row.price_change_percentage_7d_in_currency,
-        row.circulating_supply,
-        row.total_supply,
-        row.max_supply,
-    )
-    return quote_from(
-        frame,
-        source_id=row.id,
-        symbol=row.symbol,
-        name=row.name,
-        numbers=numbers,
-        rank=row.market_cap_rank,
-        fields=_FIELDS,
-    )
+    read = read_numbers([getattr(row, field) for field in _FIELDS], _FIELDS)
+    if isinstance(read, Rejection):
+        return read
+    numbers, rank = read
+    return quote_from(frame, source_id=row.id, symbol=row.symbol, name=row.name, numbers=numbers, rank=rank)
 
 
 SOURCE = Source(

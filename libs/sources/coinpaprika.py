@@ -1,14 +1,14 @@
 """CoinPaprika: GET /v1/tickers with quotes=USD. Its servers write 0 for what they do not know."""
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
 from libs.contracts.raw_tick import RawTickFrame
+from libs.domain.numbers import Number
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
-from libs.sources.rows import quote_from, read_row, row_identity, time_of
+from libs.sources.rows import MISSING, quote_from, read_numbers, read_row, row_identity, time_of
 from libs.sources.source import Attribution, RowIdentity, Source
 
 
@@ -21,12 +21,12 @@ class _Known(msgspec.Struct, frozen=True):
 class CoinPaprikaUsd(msgspec.Struct, frozen=True, kw_only=True):
     """The US dollar block. A volume of 0 is a day without trades, a change of 0 a price that stood still: both stay 0."""
 
-    price: Decimal | None
-    volume_24h: Decimal | None = None
-    market_cap: Decimal | None = None
-    percent_change_1h: Decimal | None = None
-    percent_change_24h: Decimal | None = None
-    percent_change_7d: Decimal | None = None
+    price: msgspec.Raw
+    volume_24h: msgspec.Raw = MISSING
+    market_cap: msgspec.Raw = MISSING
+    percent_change_1h: msgspec.Raw = MISSING
+    percent_change_24h: msgspec.Raw = MISSING
+    percent_change_7d: msgspec.Raw = MISSING
 
 
 class CoinPaprikaQuotes(msgspec.Struct, frozen=True):
@@ -46,10 +46,10 @@ class CoinPaprikaRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
     symbol: str | None = None
     name: str | None = None
-    rank: Decimal | None = None
-    circulating_supply: Decimal | None = None
-    total_supply: Decimal | None = None
-    max_supply: Decimal | None = None
+    rank: msgspec.Raw = MISSING
+    circulating_supply: msgspec.Raw = MISSING
+    total_supply: msgspec.Raw = MISSING
+    max_supply: msgspec.Raw = MISSING
     quotes: CoinPaprikaQuotes
 
 
@@ -78,31 +78,23 @@ def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
 
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:
-    """Read what the row says; `x or None` is "0 means missing"."""
+    """Read what the row says; `_positive` is "0 means missing"."""
     row = read_row(_row, bytes(frame.payload))
     if isinstance(row, Rejection):
         return row
     usd = row.quotes.USD
-    numbers = (
-        usd.price or None,
-        usd.market_cap or None,
-        usd.volume_24h,
-        usd.percent_change_1h,
-        usd.percent_change_24h,
-        usd.percent_change_7d,
-        row.circulating_supply or None,
-        row.total_supply or None,
-        row.max_supply or None,
-    )
-    return quote_from(
-        frame,
-        source_id=row.id,
-        symbol=row.symbol,
-        name=row.name,
-        numbers=numbers,
-        rank=row.rank,
-        fields=_FIELDS,
-    )
+    changes = (usd.percent_change_1h, usd.percent_change_24h, usd.percent_change_7d)
+    supplies = (row.circulating_supply, row.total_supply, row.max_supply)
+    read = read_numbers([usd.price, usd.market_cap, usd.volume_24h, *changes, *supplies, row.rank], _FIELDS)
+    if isinstance(read, Rejection):
+        return read
+    price, market_cap, volume, *changed, circulating, total, largest = read[0]
+    numbers = [_positive(price), _positive(market_cap), volume, *changed, *map(_positive, (circulating, total, largest))]
+    return quote_from(frame, source_id=row.id, symbol=row.symbol, name=row.name, numbers=numbers, rank=read[1])
+
+
+def _positive(number: Number | None) -> Number | None:
+    return number if number is not None and number.strip("0.") else None
 
 
 SOURCE = Source(

@@ -13,7 +13,7 @@ from libs.domain.rejections import Reason, Rejection
 from libs.sources.delimited.columns import fields_of, says_percent
 from libs.sources.delimited.numbers import is_missing, number_of, uses_decimal_comma
 from libs.sources.delimited.times import cell_time
-from libs.sources.rows import EARLIEST, quote_from, read_row, row_identity
+from libs.sources.rows import EARLIEST, check_numbers, quote_from, read_row, row_identity
 from libs.sources.source import RowIdentity, Source
 
 Cells = dict[str, str]
@@ -60,16 +60,11 @@ def quote_of(frame: RawTickFrame) -> Quote | Rejection:
         if isinstance(number, Rejection):
             return number
         numbers.append(number)
-    price, cap, volume, hour, day, week, circulating, total, largest, rank = numbers
-    return quote_from(
-        frame,
-        source_id=source_id,
-        symbol=symbol,
-        name=_first(cells, fields.get("name", ())),
-        numbers=(price, cap, volume, hour, day, week, circulating, total, largest),
-        rank=rank,
-        fields=_NUMBERS,
-    )
+    checked = check_numbers(numbers, _NUMBERS)
+    if isinstance(checked, Rejection):
+        return checked
+    name = _first(cells, fields.get("name", ()))
+    return quote_from(frame, source_id=source_id, symbol=symbol, name=name, numbers=checked[0], rank=checked[1])
 
 
 def _listing(cells: Cells, fields: Mapping[str, Sequence[str]]) -> tuple[str | None, str | None]:

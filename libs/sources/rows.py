@@ -5,6 +5,7 @@ in the row (a NUL, broken UTF-8, a number beyond reason) is found here, so that 
 statement fails on it.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ import msgspec
 
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.identity import asset_uid_of
+from libs.domain.numbers import Number, number_of
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Reason, Rejection
 from libs.sources.source import RowIdentity
@@ -30,12 +32,8 @@ LARGEST_EXPONENT = 300
 """Of a number's first digit, up or down; NUMERIC takes more, a sane market does not."""
 MOST_DIGITS = 1_000
 """Characters of one number."""
-PLAIN_DIGITS = 40
-"""Characters of a number without an exponent or a sign that is not worth a closer look."""
 LARGEST_RANK = 2**31 - 1
 """The column is an int4."""
-SHORT_RANK = 9
-"""Digits of a rank that fits for sure."""
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """Nothing was traded before Bitcoin; an older time is a unit mistaken (milliseconds, 1970)."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -43,24 +41,27 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 FUTURE_ALLOWED = timedelta(hours=24)
 """How far an event time may lie after the time of fetching: clocks and time zones differ."""
 
-Numbers = tuple[
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-    Decimal | None,
-]
-"""price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
+MISSING = msgspec.Raw(b"null")
+"""A number that the row does not have."""
+
 _MAY_BE_NEGATIVE = (False, False, False, True, True, True, False, False, False)
+"""price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
+_PLAIN_NUMBER = r"(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{1,30})?"
+_PLAIN_RANK = "[1-9][0-9]{0,8}"
+_PLAIN_ROW = re.compile(
+    "".join(
+        rf"(?:{_PLAIN_NUMBER}|{'-(?=[0.]*[1-9])' + _PLAIN_NUMBER + '|' if negative else ''}null),"
+        for negative in _MAY_BE_NEGATIVE
+    )
+    + f"(?:{_PLAIN_RANK}|null)"
+)
+"""A row's numbers as nearly all are: digits that need no closer look, and that are written as a Number is."""
 
 NESTED_TOO_DEEPLY = f"the row is nested too deeply (at most {DEEPEST_ROW} lists and objects within each other)"
 
 Row = TypeVar("Row")
 _anything = msgspec.json.Decoder()
+_decimal = msgspec.json.Decoder(Decimal | None)
 
 
 def read_row(decoder: msgspec.json.Decoder[Row], payload: bytes) -> Row | Rejection:
@@ -109,40 +110,52 @@ def sane_time(field: str, time: datetime) -> datetime | Rejection:
     return aware.astimezone(UTC)
 
 
+def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
+    """Read a row's numbers in the order of Quote and its rank (0 is none); `fields` are the provider's names of them."""
+    row = b",".join(raw).decode()
+    if _PLAIN_ROW.fullmatch(row):
+        *numbers, rank = [None if text == "null" else Number(text) for text in row.split(",")]
+        return numbers, None if rank is None else int(rank)
+    read: list[Decimal | None] = []
+    for field, number in zip(fields, raw, strict=True):
+        try:
+            read.append(_decimal.decode(number))
+        except msgspec.ValidationError as error:
+            return _misfit(f"{error} - at `$.{field}`")
+    return check_numbers(read, fields)
+
+
+def check_numbers(read: Sequence[Decimal | None], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
+    """Refuse what no market and no column can have; as `read_numbers`, for numbers that were read already."""
+    numbers: list[Number | None] = []
+    for field, number, may_be_negative in zip(fields, read, _MAY_BE_NEGATIVE, strict=False):
+        if number is not None and (wrong := _wrong_number(number, field, may_be_negative=may_be_negative)):
+            return wrong
+        numbers.append(None if number is None else number_of(number))
+    rank = _rank(read[-1], fields[-1])
+    return rank if isinstance(rank, Rejection) else (numbers, rank)
+
+
 def quote_from(
     frame: RawTickFrame,
     *,
     source_id: str | None,
     symbol: str | None,
     name: str | None,
-    numbers: Numbers,
-    rank: Decimal | None,
-    fields: Sequence[str],
+    numbers: Sequence[Number | None],
+    rank: int | None,
 ) -> Quote | Rejection:
-    """Make the quote of a tick from what its row says; `fields` are the provider's names of `numbers`, then of the rank.
+    """Make the quote of a tick from what its row says.
 
     The event time is the tick's own: the producer read it from this row or, where the row has none, from its answer.
     A row without a name has the name "": its symbol in that place would pass for evidence, since all of an asset_uid share it.
     """
-    wrong = _wrong_identity(frame, source_id, symbol, name) or _wrong_times(frame) or _wrong_number(numbers, fields)
+    wrong = _wrong_identity(frame, source_id, symbol, name) or _wrong_times(frame)
     if wrong is not None:
         return wrong
-    place = _rank(rank, fields[-1])
-    if isinstance(place, Rejection):
-        return place
-    return Quote(
-        frame.source,
-        frame.source_id,
-        frame.asset_uid,
-        (symbol or "").strip(),
-        (name or "").strip(),
-        *numbers,
-        place,
-        frame.source_updated_at,
-        frame.fetched_at,
-        frame.tick_id,
-        frame.run_id,
-    )
+    about = (frame.source, frame.source_id, frame.asset_uid, (symbol or "").strip(), (name or "").strip())
+    when = (frame.source_updated_at, frame.fetched_at, frame.tick_id, frame.run_id)
+    return Quote._make((*about, *numbers, rank, *when))
 
 
 def _damage(payload: bytes) -> Rejection | None:
@@ -219,19 +232,14 @@ def _wrong_times(frame: RawTickFrame) -> Rejection | None:
     return None
 
 
-def _wrong_number(numbers: Numbers, fields: Sequence[str]) -> Rejection | None:
-    for field, number, may_be_negative in zip(fields, numbers, _MAY_BE_NEGATIVE, strict=False):
-        if number is None:
-            continue
-        text = str(number)
-        if len(text) <= PLAIN_DIGITS and "0" <= text[0] <= "9" and "E" not in text:
-            continue  # as nearly all are: nothing below can be true of it
-        if not number.is_finite():
-            return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a number: {number}")
-        if not -LARGEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT or len(text) > MOST_DIGITS:
-            return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is beyond reason: {text[:80]}")
-        if not may_be_negative and number < 0:
-            return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is below zero: {number}")
+def _wrong_number(number: Decimal, field: str, *, may_be_negative: bool) -> Rejection | None:
+    if not number.is_finite():
+        return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a number: {number}")
+    text = str(number)
+    if not -LARGEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT or len(text) > MOST_DIGITS:
+        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is beyond reason: {text[:80]}")
+    if not may_be_negative and number < 0:
+        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is below zero: {number}")
     return None
 
 
@@ -239,9 +247,6 @@ def _rank(number: Decimal | None, field: str) -> int | Rejection | None:
     """Return the rank; 0 is none."""
     if not number:
         return None
-    text = str(number)
-    if len(text) <= SHORT_RANK and text.isdecimal():
-        return int(text)
     if not number.is_finite() or (number.adjusted() <= LARGEST_EXPONENT and number != number.to_integral_value()):
         return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a whole number: {str(number)[:80]}")
     if not 0 < number <= LARGEST_RANK:

@@ -14,6 +14,7 @@ from libs.domain.rejections import Reason
 from libs.sources.catalogue import PRIORITIES
 from tests.faults.evidence import Evidence, applied_ticks, counted_requests, fields_of
 from tests.faults.ledger import SeenTick
+from tests.faults.tables import digits
 from tests.faults.watcher import ran_ahead
 
 
@@ -218,7 +219,7 @@ def assets_follow_from_quotes(evidence: Evidence) -> list[str]:
     for uid, quotes in by_uid.items():
         computed, row = asset_of(quotes, PRIORITIES), evidence.tables.assets.get(uid)
         assert computed is not None
-        if row is None or any(value != row[name] for name, value in computed._asdict().items()):
+        if row is None or any(value != digits(row[name]) for name, value in computed._asdict().items()):
             wrong.append(f"asset {uid} is not what its quotes add up to: {row}")
     return wrong
 

@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from libs.domain.identity import Listing
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 
 RAW_SOURCES = ("coingecko", "coinpaprika", "csv")
@@ -58,7 +60,7 @@ async def _read(connection: "asyncpg.Connection[asyncpg.Record]") -> Tables:
         held = await connection.fetch(f"SELECT tick_id, record_id FROM raw_{source}")  # noqa: S608 - our own constants
         raw[source] = {row["tick_id"]: row["record_id"] for row in held}
         rows += len(held)
-    quotes = [Quote(*row) for row in await connection.fetch(f"SELECT {', '.join(Quote._fields)} FROM quotes")]  # noqa: S608
+    quotes = [Quote._make(map(digits, row)) for row in await connection.fetch(f"SELECT {', '.join(Quote._fields)} FROM quotes")]  # noqa: S608
     assets = {row["asset_uid"]: _message_of(dict(row)) for row in await connection.fetch("SELECT * FROM assets")}
     runs = {row["run_id"]: dict(row) for row in await connection.fetch("SELECT * FROM etl_runs")}
     progress = await connection.fetch("SELECT * FROM etl_run_progress")
@@ -82,3 +84,8 @@ def _message_of(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _listings(held: Sequence[Mapping[str, str]]) -> tuple[Listing, ...]:
     return tuple(Listing(each["source"], each["source_id"]) for each in held)
+
+
+def digits(value: Any) -> Any:
+    """Return a NUMERIC as the domain writes it, anything else as it is."""
+    return number_of(value) if isinstance(value, Decimal) else value

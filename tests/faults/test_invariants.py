@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from libs.contracts.dead_letters import Origin
 from libs.contracts.run_events import RunEvent, RunStarted, RunSucceeded, RunTotals, ShardCounts, ShardPublished
 from libs.domain.assets import asset_of
 from libs.domain.runs import Trigger
+from libs.postgres.writing.assets import NUMBERS
 from libs.sources.catalogue import PRIORITIES
 from tests.faults import invariants
 from tests.faults.evidence import Evidence
@@ -43,6 +45,7 @@ def event(kind: type, **said: Any) -> RunEvent:
 def good() -> Evidence:
     asset = asset_of([NEW], PRIORITIES)
     assert asset is not None
+    numbers = {name: Decimal(number) for name in NUMBERS if (number := getattr(asset, name)) is not None}
     totals = RunTotals(fetched=2, published=2, stored=2)
     ledger = Ledger("")
     ledger.ticks = {tick.origin: tick for tick in (seen(0, OLD), seen(1, NEW))}
@@ -64,7 +67,7 @@ def good() -> Evidence:
         raw={"coingecko": {OLD.tick_id: 1, NEW.tick_id: 2}, "coinpaprika": {}, "csv": {}},
         raw_rows=2,
         quotes={NEW.listing: NEW},
-        assets={"btc": asset._asdict() | {"version": 1}},
+        assets={"btc": {**asset._asdict(), **numbers, "version": 1}},
         runs={RUN: {"status": "succeeded", **dict(totals)}},
         counted={(RUN, "coingecko", 0): 2},
         outcomes=Counter(stored=2),

@@ -1,7 +1,6 @@
 """The canonical assets: recomputed from their quotes, written when something changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -11,7 +10,7 @@ import msgspec
 from libs.domain.assets import Asset
 from libs.domain.identity import Listing
 from libs.postgres.pool import Connection, Pool
-from libs.postgres.writing.incoming import Incoming, as_text
+from libs.postgres.writing.incoming import Incoming
 
 UPSERT_CHANGED = """
     INSERT INTO assets AS held (
@@ -65,10 +64,8 @@ LOAD_BY_UID = LOAD + " WHERE asset_uid = ANY($1::text[])"
 LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by = ANY($1::uuid[])"
 
 
-PRICE: Final = Asset._fields.index("price_usd")
-SPREAD_END: Final = Asset._fields.index("price_spread_percent") + 1
-NUMBERS: Final = Asset._fields[PRICE:SPREAD_END]
-"""An asset's numbers cross the wire as text, as those of a quote do."""
+TOTAL: Final = Asset._fields.index("listings_total")
+NUMBERS: Final = Asset._fields[Asset._fields.index("price_usd") : Asset._fields.index("price_spread_percent") + 1]
 
 INCOMING: Final = Incoming(
     "incoming_assets",
@@ -150,12 +147,11 @@ async def load_current(pool: Pool, asset_uids: Sequence[str]) -> list[Changed]:
 
 def _row(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
     agreeing = _encoder.encode([one._asdict() for one in asset.agreeing]).decode()
-    numbers = as_text(asset[PRICE:SPREAD_END])
-    return (*asset[:4], *asset.anchor, *asset.taken, agreeing, asset.listings_total, *numbers, *asset[SPREAD_END:], changed_by)
+    return (*asset[:4], *asset.anchor, *asset.taken, agreeing, *asset[TOTAL:], changed_by)
 
 
 def _changed_of(row: asyncpg.Record) -> Changed:
-    fields = dict(row) | {name: None if row[name] is None else Decimal(row[name]) for name in NUMBERS}
+    fields = dict(row)
     version = fields.pop("version")
     fields["anchor"] = Listing(fields.pop("anchor_source"), fields.pop("anchor_source_id"))
     fields["taken"] = Listing(fields.pop("source"), fields.pop("source_id"))

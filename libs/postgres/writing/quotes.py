@@ -1,15 +1,11 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection
-from libs.postgres.writing.ticks import NUMBERS
 
 FIND_STRAYS = """
     SELECT DISTINCT incoming.source_id, held.asset_uid
@@ -70,10 +66,4 @@ async def upsert_newest(connection: Connection) -> set[UUID]:
 
 async def load_others(connection: Connection, asset_uids: Sequence[str], known: Sequence[UUID]) -> list[Quote]:
     """Return the quotes of these uids, without those of these tick_ids: they are known already."""
-    return [_quote_of(row) for row in await connection.fetch(LOAD_OTHERS, asset_uids, known)]
-
-
-def _quote_of(row: asyncpg.Record) -> Quote:
-    values = list(row.values())
-    values[NUMBERS] = [None if text is None else Decimal(text) for text in values[NUMBERS]]
-    return Quote(*values)
+    return [Quote(*row) for row in await connection.fetch(LOAD_OTHERS, asset_uids, known)]

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection
-from libs.postgres.writing.incoming import Incoming, as_text
+from libs.postgres.writing.incoming import Incoming
 
-NUMBERS: Final = slice(Quote._fields.index("price_usd"), Quote._fields.index("market_cap_rank"))
 _TYPES: Final = {"market_cap_rank": "integer", "source_updated_at": "timestamptz", "fetched_at": "timestamptz"} | dict.fromkeys(
     ("tick_id", "run_id"), "uuid"
 )
@@ -46,9 +45,4 @@ class Counted:
 
 async def stage(connection: Connection, ticks: Iterable[Tick]) -> None:
     """Put the ticks into the table `incoming_ticks`, from where `raw_ticks` and `quotes` take them."""
-    await INCOMING.stage(connection, map(_row, ticks))
-
-
-def _row(tick: Tick) -> tuple[Any, ...]:
-    quote: tuple[Any, ...] = tick.quote
-    return (*quote[: NUMBERS.start], *as_text(quote[NUMBERS]), *quote[NUMBERS.stop :], tick.payload)
+    await INCOMING.stage(connection, ((*tick.quote, tick.payload) for tick in ticks))

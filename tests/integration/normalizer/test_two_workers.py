@@ -1,9 +1,11 @@
 import random
 from datetime import timedelta
+from decimal import Decimal
 from itertools import groupby
 
 from libs.contracts.asset import Asset
 from libs.domain.assets import asset_of
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
@@ -56,7 +58,7 @@ async def test_workers_that_come_and_go_under_load_leave_tables_and_topic_right(
     assert await count(pool, "raw_coingecko") == TICKS
     assert await pool.fetchval("SELECT sum(stored + duplicate) FROM etl_run_progress") == TICKS
     rows = await pool.fetch("SELECT * FROM quotes ORDER BY asset_uid")
-    quotes = [Quote(*row.values()) for row in rows]
+    quotes = [Quote._make(number_of(value) if isinstance(value, Decimal) else value for value in row) for row in rows]
     expected = {uid: asset_of(held, PRIORITIES) for uid, held in groupby(quotes, key=lambda quote: quote.asset_uid)}
     held = await pool.fetch("SELECT asset_uid, version, tick_id, listings_total FROM assets")
     assert {row["asset_uid"]: (row["tick_id"], row["listings_total"]) for row in held} == {

@@ -1,11 +1,11 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 
 from libs.domain.identity import tick_id_of
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.kafka.partitioning import partition_of
 from libs.postgres.pool import Pool, open_pool
@@ -52,15 +52,15 @@ def tick(
         asset_uid=asset_uid,
         symbol=asset_uid.upper(),
         name=name or source_id,
-        price_usd=Decimal(price),
-        market_cap_usd=Decimal(1000),
+        price_usd=number_of(price),
+        market_cap_usd=number_of(1000),
         volume_24h_usd=None,
         percent_change_1h=None,
-        percent_change_24h=Decimal("-1.25"),
+        percent_change_24h=number_of("-1.25"),
         percent_change_7d=None,
         circulating_supply=None,
         total_supply=None,
-        max_supply=Decimal(9223372036854775807),
+        max_supply=number_of(9223372036854775807),
         market_cap_rank=rank,
         source_updated_at=at,
         fetched_at=at + timedelta(seconds=5),

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from libs.contracts.run_events import RunEvent, RunStarted, ShardCounts, ShardPublished
+from libs.domain.numbers import number_of
 from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Pool
@@ -257,3 +258,10 @@ async def test_a_terminated_connection_is_an_outage(pool: Pool) -> None:
             await connection.execute("SELECT 1")
     assert is_outage(ended.value)
     assert is_outage(afterwards.value)
+
+
+async def test_postgres_writes_a_number_as_we_do(pool: Pool) -> None:
+    """Or an asset would not be the same from quotes that were read back."""
+    written = ["0", "-0", "-0.00", "0.00", "1.50", "1E+3", "3.84e-18", "-12.500", "1e300", "-1e-300", "9223372036854775807"]
+    held = await pool.fetch("SELECT number::numeric::text FROM unnest($1::text[]) AS number", written)
+    assert [row[0] for row in held] == [number_of(text) for text in written]

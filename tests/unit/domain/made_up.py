@@ -1,19 +1,19 @@
 """Made-up quotes: few symbols, names, prices and times, so that what should collide does."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from hypothesis import strategies as st
 
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PRIORITIES = {"coingecko": 1, "coinpaprika": 2, "csv": 3}
 
 times = st.sampled_from([START + timedelta(hours=hours) for hours in (0, 1, 2, 100, 24 * 7, 24 * 7 + 1, 24 * 30)])
-prices = st.none() | st.sampled_from(["0", "1", "1.04", "1.06", "100", "3.84e-18", "1e300", "1e-300"]).map(Decimal)
-caps = st.none() | st.sampled_from(["0", "1000", "1200", "1300", "5e12"]).map(Decimal)
+prices = st.none() | st.sampled_from(["0", "1", "1.04", "1.06", "100", "3.84e-18", "1e300", "1e-300"]).map(number_of)
+caps = st.none() | st.sampled_from(["0", "1000", "1200", "1300", "5e12"]).map(number_of)
 
 
 def quote(**said: object) -> Quote:
@@ -24,8 +24,8 @@ def quote(**said: object) -> Quote:
         "asset_uid": "btc",
         "symbol": "BTC",
         "name": "Bitcoin",
-        "price_usd": Decimal(100),
-        "market_cap_usd": Decimal(1000),
+        "price_usd": number_of(100),
+        "market_cap_usd": number_of(1000),
         "volume_24h_usd": None,
         "percent_change_1h": None,
         "percent_change_24h": None,

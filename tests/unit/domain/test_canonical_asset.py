@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from libs.domain.assets import COMPETES_WITHIN, asset_of
 from libs.domain.identity import Listing
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from tests.unit.domain.made_up import PRIORITIES, START, one_quote_a_listing, quote
 
@@ -29,7 +30,7 @@ def test_asset_takes_its_values_from_a_listing_that_agrees(quotes: list[Quote]) 
     assert len(sources) == len(set(sources)), "at most one listing a source"
     assert (asset.price_usd, asset.source_updated_at, asset.tick_id) == (taken.price_usd, taken.source_updated_at, taken.tick_id)
     assert asset.listings_total == len(quotes)
-    assert asset.price_spread_percent is None or asset.price_spread_percent >= 0
+    assert asset.price_spread_percent is None or Decimal(asset.price_spread_percent) >= 0
 
 
 @given(one_quote_a_listing.filter(bool))
@@ -42,9 +43,9 @@ def test_history_never_anchors_or_values_an_asset(quotes: list[Quote]) -> None:
 
 
 def test_best_rank_anchors_before_the_largest_market_cap() -> None:
-    ranked = quote(source_id="ranked", market_cap_rank=7, market_cap_usd=Decimal(1))
+    ranked = quote(source_id="ranked", market_cap_rank=7, market_cap_usd=number_of(1))
     for rank in (8, None, 0):
-        large = quote(source_id="large", market_cap_rank=rank, market_cap_usd=Decimal(10**12))
+        large = quote(source_id="large", market_cap_rank=rank, market_cap_usd=number_of(10**12))
         asset = asset_of([large, ranked], PRIORITIES)
         assert asset is not None
         assert asset.anchor == ranked.listing
@@ -61,7 +62,7 @@ def test_a_quote_competes_for_seven_days_and_not_a_microsecond_longer() -> None:
 
 def test_without_ranks_the_largest_market_cap_anchors_then_the_source_then_the_id() -> None:
     def made(source: str, source_id: str, cap: int | None) -> Quote:
-        known = None if cap is None else Decimal(cap)
+        known = None if cap is None else number_of(cap)
         return quote(source=source, source_id=source_id, market_cap_usd=known, market_cap_rank=None)
 
     ordered = [
@@ -78,28 +79,28 @@ def test_without_ranks_the_largest_market_cap_anchors_then_the_source_then_the_i
 
 
 def test_values_come_from_the_freshest_listing_that_agrees_and_the_name_from_the_anchor() -> None:
-    anchor = quote(name="Bitcoin", price_usd=Decimal(100))
+    anchor = quote(name="Bitcoin", price_usd=number_of(100))
     fresher = quote(
         source="coinpaprika",
         source_id="btc-bitcoin",
         name="Bitcoin Token",
         market_cap_rank=2,
-        price_usd=Decimal(110),
+        price_usd=number_of(110),
         source_updated_at=START + timedelta(minutes=5),
     )
     asset = asset_of([anchor, fresher], PRIORITIES)
     assert asset is not None
-    assert (asset.name, asset.market_cap_rank, asset.price_usd) == ("Bitcoin", 1, Decimal(110))
-    assert asset.price_spread_percent == Decimal(10)
+    assert (asset.name, asset.market_cap_rank, asset.price_usd) == ("Bitcoin", 1, number_of(110))
+    assert asset.price_spread_percent == "10.000000"
 
 
 def test_a_listing_that_does_not_agree_loses_however_fresh_it_is() -> None:
-    anchor = quote(asset_uid="dai", name="Dai", price_usd=Decimal(1), market_cap_usd=Decimal(10**9))
+    anchor = quote(asset_uid="dai", name="Dai", price_usd=number_of(1), market_cap_usd=number_of(10**9))
     daimler = quote(
         source="coinpaprika",
         source_id="dai-daimler-ag",
         name="Daimler AG",
-        price_usd=Decimal("1.01"),
+        price_usd=number_of("1.01"),
         market_cap_usd=None,
         market_cap_rank=None,
         source_updated_at=START + timedelta(days=1),
@@ -118,17 +119,17 @@ def test_a_source_that_knows_no_price_does_not_hide_one_that_does() -> None:
 
 
 def test_spread_may_be_wider_than_the_default_context() -> None:
-    tiny = quote(price_usd=Decimal("1e-300"))
-    huge = quote(source="csv", price_usd=Decimal("1e300"))
+    tiny = quote(price_usd=number_of("1e-300"))
+    huge = quote(source="csv", price_usd=number_of("1e300"))
     asset = asset_of([tiny, huge], PRIORITIES)
     assert asset is not None
     assert asset.price_spread_percent is not None
-    assert asset.price_spread_percent.adjusted() >= 602
+    assert Decimal(asset.price_spread_percent).adjusted() >= 602
 
 
 def test_a_nameless_anchor_is_shown_by_its_symbol_and_links_nothing_by_it() -> None:
-    nameless = quote(source="csv", name="", symbol="DASH", price_usd=Decimal(150))
-    dash = quote(source="coinpaprika", name="Dash", market_cap_rank=2, price_usd=Decimal(20))
+    nameless = quote(source="csv", name="", symbol="DASH", price_usd=number_of(150))
+    dash = quote(source="coinpaprika", name="Dash", market_cap_rank=2, price_usd=number_of(20))
     asset = asset_of([nameless, dash], PRIORITIES)
     assert asset is not None
     assert (asset.name, asset.agreeing) == ("DASH", (nameless.listing,))

@@ -1,10 +1,9 @@
-from decimal import Decimal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.domain.evidence import Evidence, evidence_between, names_alike, numbers_agree
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from tests.unit.domain.made_up import quote, quotes
 
@@ -47,12 +46,12 @@ def test_what_says_little_is_no_evidence(one: str, other: str) -> None:
 
 
 def test_numbers_agree_within_five_and_twenty_five_per_cent() -> None:
-    held = quote(price_usd=Decimal(100), market_cap_usd=Decimal(1000))
-    assert numbers_agree(held, quote(price_usd=Decimal(95), market_cap_usd=Decimal(750)))
-    assert not numbers_agree(held, quote(price_usd=Decimal("94.9"), market_cap_usd=Decimal(1000)))
-    assert not numbers_agree(held, quote(price_usd=Decimal(100), market_cap_usd=Decimal(749)))
-    assert not numbers_agree(held, quote(price_usd=Decimal(100), market_cap_usd=None))
-    assert not numbers_agree(held, quote(price_usd=None, market_cap_usd=Decimal(1000)))
+    held = quote(price_usd=number_of(100), market_cap_usd=number_of(1000))
+    assert numbers_agree(held, quote(price_usd=number_of(95), market_cap_usd=number_of(750)))
+    assert not numbers_agree(held, quote(price_usd=number_of("94.9"), market_cap_usd=number_of(1000)))
+    assert not numbers_agree(held, quote(price_usd=number_of(100), market_cap_usd=number_of(749)))
+    assert not numbers_agree(held, quote(price_usd=number_of(100), market_cap_usd=None))
+    assert not numbers_agree(held, quote(price_usd=None, market_cap_usd=number_of(1000)))
 
 
 def test_a_price_alone_is_no_evidence_and_both_kinds_are_the_best() -> None:

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pytest
 
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Reason
 from libs.sources.catalogue import SOURCES
@@ -76,10 +76,10 @@ def test_an_untidy_row_reads_field_by_field() -> None:
     }
     quote = quote_of_row(CSV, row)
     assert isinstance(quote, Quote)
-    assert quote[:6] == ("csv", "btc", "btc", "BTC", "Bitcoin", Decimal("67685.77"))
-    assert (quote.market_cap_usd, quote.volume_24h_usd) == (Decimal("1.33e12"), Decimal("23.4e9"))
-    assert (quote.percent_change_24h, quote.percent_change_7d) == (Decimal("-1.74"), Decimal("-2.5"))
-    assert (quote.circulating_supply, quote.max_supply, quote.market_cap_rank) == (Decimal(19685000), None, 1)
+    assert quote[:6] == ("csv", "btc", "btc", "BTC", "Bitcoin", number_of("67685.77"))
+    assert (quote.market_cap_usd, quote.volume_24h_usd) == (number_of("1.33e12"), number_of("23.4e9"))
+    assert (quote.percent_change_24h, quote.percent_change_7d) == (number_of("-1.74"), number_of("-2.5"))
+    assert (quote.circulating_supply, quote.max_supply, quote.market_cap_rank) == (number_of(19685000), None, 1)
     assert quote.source_updated_at == datetime(2026, 2, 28, 12, 30, tzinfo=UTC)
 
 
@@ -113,13 +113,13 @@ def test_a_payload_that_is_not_text_cells_is_of_another_shape(payload: bytes) ->
 def test_copies_of_a_column_that_agree_are_one() -> None:
     quote = quote_of_row(CSV, {"symbol": "BTC", "Price": "$67,685.77", "Price (2)": "67685.770"})
     assert isinstance(quote, Quote)
-    assert quote.price_usd == Decimal("67685.77")
+    assert quote.price_usd == number_of("67685.77")
 
 
 def test_a_change_that_may_be_in_dollars_is_left_out() -> None:
     quote = quote_of_row(CSV, {"symbol": "BTC", "24h Change": "-1200.5", "7d": "1.5%"})
     assert isinstance(quote, Quote)
-    assert (quote.percent_change_24h, quote.percent_change_7d) == (None, Decimal("1.5"))
+    assert (quote.percent_change_24h, quote.percent_change_7d) == (None, number_of("1.5"))
 
 
 def test_an_id_column_names_the_listing_else_the_symbol_does() -> None:

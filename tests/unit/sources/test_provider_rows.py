@@ -2,12 +2,12 @@
 
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Reason, Rejection
 from libs.sources.catalogue import SOURCES
@@ -67,11 +67,11 @@ def quoted(outcome: Quote | Rejection) -> Quote:
 
 def test_coingecko_row_reads_field_by_field() -> None:
     quote = quoted(quote_of_row(SOURCES["coingecko"], GECKO))
-    assert quote[:6] == ("coingecko", "bitcoin", "btc", "btc", "Bitcoin", Decimal(37977))
-    assert (quote.market_cap_usd, quote.volume_24h_usd) == (Decimal(719904521373), Decimal(21087410101))
+    assert quote[:6] == ("coingecko", "bitcoin", "btc", "btc", "Bitcoin", number_of(37977))
+    assert (quote.market_cap_usd, quote.volume_24h_usd) == (number_of(719904521373), number_of(21087410101))
     assert (quote.percent_change_1h, quote.percent_change_24h, quote.percent_change_7d) == (
-        Decimal("-0.25"),
-        Decimal("0.5"),
+        number_of("-0.25"),
+        number_of("0.5"),
         None,
     )
     assert str(quote.total_supply) == "21000000.0"
@@ -82,13 +82,13 @@ def test_coingecko_row_reads_field_by_field() -> None:
 
 def test_coinpaprika_row_reads_field_by_field() -> None:
     quote = quoted(quote_of_row(SOURCES["coinpaprika"], PAPRIKA))
-    assert quote[:6] == ("coinpaprika", "btc-bitcoin", "btc", "BTC", "Bitcoin", Decimal("44456.5"))
+    assert quote[:6] == ("coinpaprika", "btc-bitcoin", "btc", "BTC", "Bitcoin", number_of("44456.5"))
     assert (quote.market_cap_usd, quote.volume_24h_usd, quote.percent_change_24h) == (
-        Decimal(835075076863),
-        Decimal("42.5"),
-        Decimal("-4.01"),
+        number_of(835075076863),
+        number_of("42.5"),
+        number_of("-4.01"),
     )
-    assert (quote.circulating_supply, quote.max_supply, quote.market_cap_rank) == (Decimal(18784088), Decimal(21000000), 1)
+    assert (quote.circulating_supply, quote.max_supply, quote.market_cap_rank) == (number_of(18784088), number_of(21000000), 1)
 
 
 def test_coinpaprika_zero_is_null_exactly_where_the_field_cannot_be_zero() -> None:
@@ -97,7 +97,7 @@ def test_coinpaprika_zero_is_null_exactly_where_the_field_cannot_be_zero() -> No
     quote = quoted(quote_of_row(SOURCES["coinpaprika"], row))
     assert (quote.price_usd, quote.market_cap_usd, quote.market_cap_rank) == (None, None, None)
     assert (quote.circulating_supply, quote.total_supply, quote.max_supply) == (None, None, None)
-    assert (quote.volume_24h_usd, quote.percent_change_24h) == (Decimal(0), Decimal(0))
+    assert (quote.volume_24h_usd, quote.percent_change_24h) == (number_of(0), number_of(0))
 
 
 @pytest.mark.parametrize("quotes", [{}, {"EUR": {"price": 1}}, {"USD": None}, {"USD": {}}, None, []])
@@ -122,7 +122,7 @@ def test_unknown_fields_are_no_trouble(source: Source) -> None:
 def test_numbers_keep_the_digits_in_numbers_and_in_strings(source: Source, written: str) -> None:
     for value in (msgspec.Raw(written.encode()), written):
         quote = quoted(quote_of_row(source, row_with(source, CHANGE[source.name], value)))
-        assert str(quote.percent_change_24h) == str(Decimal(written))
+        assert quote.percent_change_24h == number_of(written)
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "sNaN", "garbage", "", "1,5", True, False, "0x1f"])

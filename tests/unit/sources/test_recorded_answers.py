@@ -3,7 +3,6 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ import pytest
 from libs.domain.assets import Asset, agreeing_with, asset_of
 from libs.domain.evidence import names_alike
 from libs.domain.identity import asset_uid_of
+from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.sources.answers import rows_in
 from libs.sources.catalogue import PRIORITIES, SOURCES
@@ -68,8 +68,8 @@ def test_colliding_symbols_are_the_coins_that_people_mean(answer: Path) -> None:
 @pytest.mark.parametrize("answer", PAPRIKA)
 def test_extreme_numbers_arrive_as_sent(answer: Path) -> None:
     quotes = quotes_in("coinpaprika", answer)
-    assert Decimal("3.84e-18") in {quote.price_usd for quote in quotes}
-    assert Decimal(9223372036854775807) in {quote.max_supply for quote in quotes}
+    assert number_of("3.84e-18") in {quote.price_usd for quote in quotes}
+    assert number_of(9223372036854775807) in {quote.max_supply for quote in quotes}
 
 
 @pytest.mark.parametrize(("source", "answer", "rows"), ANSWERS)
@@ -82,7 +82,7 @@ def test_every_digit_of_a_price_is_the_provider_s(source: str, answer: Path, row
             if source == "coingecko"
             else msgspec.json.decode(fields["quotes"], type=dict[str, dict[str, msgspec.Raw]])["USD"]
         )
-        assert quote.price_usd == Decimal(bytes(block[place]).decode())
+        assert quote.price_usd == number_of(bytes(block[place]).decode())
 
 
 @needs_full_recordings
