@@ -18,6 +18,7 @@ from libs.sources.catalogue import SOURCES
 from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
 from libs.streaming.chunks import Chunk
 from services.normalizer.reading import read_in_turns
+from services.normalizer.ticks import LANES
 
 SOURCE = SOURCES["coingecko"]
 
@@ -31,23 +32,24 @@ async def store(pool: Pool, ticks: list[Tick]) -> None:
 
 
 async def work(chunks: Chunks, pool: Pool) -> None:
-    """Read one chunk while the one before it is stored."""
-    read: Queue[tuple[Chunk, list[Tick]]] = Queue(maxsize=1)
+    """Read one chunk while others are stored, one of each lane."""
+    lanes: list[Queue[tuple[Chunk, list[Tick]]]] = [Queue(maxsize=1) for _ in range(LANES)]
 
     async def read_all() -> None:
         async for chunk in chunks.unacknowledged():
             entries = (await read_in_turns(SOURCE, chunk.records)).entries
-            await read.put((chunk, [entry for entry in entries if isinstance(entry, Tick)]))
+            await lanes[chunk.partition % LANES].put((chunk, [entry for entry in entries if isinstance(entry, Tick)]))
 
-    async def store_all() -> None:
+    async def store_all(lane: Queue[tuple[Chunk, list[Tick]]]) -> None:
         while True:
-            chunk, ticks = await read.get()
+            chunk, ticks = await lane.get()
             await store(pool, ticks)
             chunks.acknowledge(chunk)
 
     async with asyncio.TaskGroup() as steps:
         steps.create_task(read_all())
-        steps.create_task(store_all())
+        for lane in lanes:
+            steps.create_task(store_all(lane))
 
 
 async def main() -> None:
@@ -55,7 +57,7 @@ async def main() -> None:
     connection = KafkaConnection(os.environ["KAFKA_BOOTSTRAP_SERVERS"], "benchmark")
     app = create_chunk_app(connection, os.environ["BENCHMARK_GROUP"], chunk_records=int(os.environ["CHUNK_RECORDS"]))
     url = os.environ["DATABASE_URL"]
-    async with open_pool(url, application="benchmark-common", connections=2, statement_seconds=60) as pool:
+    async with open_pool(url, application="benchmark-common", connections=LANES, statement_seconds=60) as pool:
         add_agent(app, "work", [os.environ["BENCHMARK_TOPIC"]], lambda chunks: work(chunks, pool))
         await run_app(app)
 

@@ -22,6 +22,8 @@ from services.normalizer.reading import Rejected, dead_letter, read_in_turns, se
 log = structlog.get_logger(__name__)
 
 STAGE: Final = "normalizer"
+LANES: Final = 2
+"""Chunks that are stored at once. Those of one partition number share a lane, so that each partition's are stored in order."""
 REJECTIONS_TO_ALARM: Final = 100
 """Fewer are bad luck; more than these, and more than half of a chunk, are a change at the provider or a bug of ours."""
 
@@ -52,34 +54,36 @@ class _Applied(NamedTuple):
 
 
 async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets) -> None:
-    """Work through the raw topics (`inlets` by topic) for ever, three chunks at a time: one read, one stored, one published.
+    """Work through the raw topics (`inlets` by topic) for ever: one chunk is read, others are stored, one is published.
 
-    Each step takes the chunks in order and waits for the next, so reading and publishing go on while Postgres works.
+    Each step takes the chunks of a partition in order, so reading and publishing go on while Postgres works.
     """
-    read: Queue[_Read | None] = Queue(maxsize=1)
+    lanes: list[Queue[_Read | None]] = [Queue(maxsize=1) for _ in range(LANES)]
     applied: Queue[_Applied | None] = Queue(maxsize=1)
     publisher = AssetPublisher(outlets)
     async with TaskGroup() as steps:
-        steps.create_task(_read_all(chunks, inlets, outlets, read))
-        steps.create_task(_store_all(read, outlets, applied, publisher))
+        steps.create_task(_read_all(chunks, inlets, outlets, lanes))
+        for lane in lanes:
+            steps.create_task(_store_all(lane, outlets, applied, publisher))
         steps.create_task(_publish_all(applied, outlets, chunks, publisher))
 
 
-async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, read: Queue[_Read | None]) -> None:
+async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, lanes: Sequence[Queue[_Read | None]]) -> None:
     async for chunk in chunks.unacknowledged():  # the records of one partition, in order
         with _telling_of(chunk):
             started = outlets.clock.monotonic()
             inlet = inlets[chunk.topic]
             reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
             await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
-        await read.put(_Read(chunk, inlet, reading.entries, started))
-    await read.put(None)
+        await lanes[chunk.partition % LANES].put(_Read(chunk, inlet, reading.entries, started))
+    for lane in lanes:
+        await lane.put(None)
 
 
 async def _store_all(
-    read: Queue[_Read | None], outlets: Outlets, applied: Queue[_Applied | None], publisher: AssetPublisher
+    lane: Queue[_Read | None], outlets: Outlets, applied: Queue[_Applied | None], publisher: AssetPublisher
 ) -> None:
-    while (one := await read.get()) is not None:
+    while (one := await lane.get()) is not None:
         with _telling_of(one.chunk):
             written = await _write(one.entries, one.chunk, one.inlet, outlets)  # one transaction; waits an outage out
         publisher.owe(written)
@@ -88,7 +92,11 @@ async def _store_all(
 
 
 async def _publish_all(applied: Queue[_Applied | None], outlets: Outlets, chunks: Chunks, publisher: AssetPublisher) -> None:
-    while (one := await applied.get()) is not None:
+    stored = LANES
+    while stored:
+        if (one := await applied.get()) is None:
+            stored -= 1
+            continue
         with _telling_of(one.chunk):
             published = await publisher.publish(one.written)  # returns once Kafka has them
             chunks.acknowledge(one.chunk)  # nothing else moves an offset

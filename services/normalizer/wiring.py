@@ -46,7 +46,7 @@ from services.normalizer.ticks import Inlet, normalize
 log = structlog.get_logger(__name__)
 
 CONNECTIONS: Final = 12
-"""Two for the chunks (one is stored while another is published), one for each other agent, for the ends of runs, for health
+"""Three for the chunks (two are stored while another is published), one for each other agent, for the ends of runs, for health
 and for what is old, and some to spare; they are opened on first use."""
 
 STATEMENT_SECONDS: Final = 60.0
