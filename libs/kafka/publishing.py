@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
-from libs.kafka.connection import KafkaConnection
+from libs.kafka.connection import COMPRESSION, KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, WedgedProducerError, telling_outages
 from libs.kafka.records import Position, Record, send_records
 
@@ -56,7 +56,7 @@ class Publisher:
                     **self.connection.options(),
                     acks="all",
                     enable_idempotence=True,
-                    compression_type="lz4",
+                    compression_type=COMPRESSION,
                     linger_ms=LINGER_MS,
                     max_batch_size=BATCH_BYTES,
                 )

@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
-from libs.kafka.connection import KafkaConnection
+from libs.kafka.connection import COMPRESSION, KafkaConnection
 from libs.kafka.errors import REFUSED, FencedProducerError, RecordsRefusedError, WedgedProducerError, telling_outages
 from libs.kafka.records import Position, Record, send_records
 
@@ -86,7 +86,7 @@ class TransactionalClient:
             **self._connection.options(),
             transactional_id=self.transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-            compression_type="lz4",
+            compression_type=COMPRESSION,
             linger_ms=LINGER_MS,
             max_batch_size=BATCH_BYTES,
         )
