@@ -1,5 +1,6 @@
 """What names a thing: the asset_uid of a symbol, the listing of a provider's row, the tick_id of its content."""
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
@@ -39,10 +40,12 @@ def content_hash(source: str, source_id: str, payload: bytes) -> bytes:
 
     Each part is hashed behind its length, so that no two different triples run together.
     """
-    name, listing = source.encode(), source_id.encode("utf-8", "surrogatepass")
-    parts = (_length(name), name, _length(listing), listing, _length(payload), payload)
+    listing = source_id.encode("utf-8", "surrogatepass")
+    parts = (_named(source), len(listing).to_bytes(4, "big"), listing, len(payload).to_bytes(4, "big"), payload)
     return blake2b(b"".join(parts), digest_size=16).digest()
 
 
-def _length(part: bytes) -> bytes:
-    return len(part).to_bytes(4, "big")
+@lru_cache(maxsize=64)
+def _named(source: str) -> bytes:
+    name = source.encode()
+    return len(name).to_bytes(4, "big") + name

@@ -1,6 +1,7 @@
 """CoinGecko: GET /coins/markets in US dollars, with price_change_percentage=1h,24h,7d."""
 
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 
@@ -41,6 +42,7 @@ class CoinGeckoRow(msgspec.Struct, frozen=True, kw_only=True):
 _known = msgspec.json.Decoder(_Known)
 _row = msgspec.json.Decoder(CoinGeckoRow)
 _FIELDS = tuple(field for field in CoinGeckoRow.__struct_fields__ if field not in {"id", "symbol", "name"})
+_numbers_of = attrgetter(*_FIELDS)
 
 
 def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
@@ -56,7 +58,7 @@ def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     row = read_row(_row, bytes(frame.payload))
     if isinstance(row, Rejection):
         return row
-    read = read_numbers([getattr(row, field) for field in _FIELDS], _FIELDS)
+    read = read_numbers(_numbers_of(row), _FIELDS)
     if isinstance(read, Rejection):
         return read
     numbers, rank = read

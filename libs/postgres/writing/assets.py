@@ -49,7 +49,7 @@ REMEMBER_GONE = """
     INSERT INTO assets_gone (asset_uid, deleted_by) SELECT * FROM unnest($1::text[], $2::uuid[])
     ON CONFLICT (asset_uid) DO UPDATE SET (deleted_by, deleted_at) = (excluded.deleted_by, clock_timestamp())"""
 
-FORGET_GONE = "DELETE FROM assets_gone WHERE asset_uid = ANY($1::text[])"
+FORGET_GONE = "DELETE FROM assets_gone USING incoming_assets AS incoming WHERE assets_gone.asset_uid = incoming.asset_uid"
 
 LOAD = """
     SELECT asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
@@ -110,7 +110,7 @@ async def upsert_changed(connection: Connection, assets: Sequence[Asset], change
     rows = await connection.fetch(UPSERT_CHANGED)
     versions: dict[str, int] = dict(map(tuple, rows))
     if versions:
-        await connection.execute(FORGET_GONE, list(versions))
+        await connection.execute(FORGET_GONE)
     return [Changed(asset, versions[asset.asset_uid]) for asset in ordered if asset.asset_uid in versions]
 
 

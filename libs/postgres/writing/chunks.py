@@ -78,12 +78,11 @@ async def _apply(
     known -= await _restore(connection, destination.raw_table, moved_by & known)
     outcomes = list(_outcomes(entries, known))
     await run_progress.count(connection, destination.source, partition, outcomes)
-    moved = {tick.quote.tick_id: tick.quote for tick in ticks if tick.quote.tick_id in moved_by}
-    written = await _recompute(connection, destination, list(moved.values()), left)
-    again = [tick.quote.tick_id for tick in ticks if tick.quote.tick_id in known]
-    stored = len({tick.quote.tick_id for tick in ticks} - known)
+    came = {tick.quote.tick_id: tick.quote for tick in ticks}
+    written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
+    stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, len(entries) - len(ticks))
-    return await _with_unpublished(connection, replace(written, counted=counted), again)
+    return await _with_unpublished(connection, replace(written, counted=counted), list(known))
 
 
 async def _lock(connection: Connection, destination: Destination, locked: set[int]) -> dict[str, str]:
