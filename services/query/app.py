@@ -34,6 +34,7 @@ from services.query.keys import (
     PROGRESS,
     PUBLISHER,
     READERS,
+    RENDERED_ASSETS,
     REPORTS,
     RUNS,
     SERVING,
@@ -45,6 +46,7 @@ from services.query.keys import (
 from services.query.openapi import openapi_document
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
+from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
 from services.query.topics import QueryTopics
 
@@ -82,6 +84,7 @@ def create_app(
     app[TOPICS] = topics
     app[SERVING] = Serving(_version(), sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
+    app[RENDERED_ASSETS] = RenderedAssets()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))

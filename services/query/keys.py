@@ -16,6 +16,7 @@ from services.query.following import RunFollower
 from services.query.holding_cursors import CursorBoard
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
+from services.query.rendered_assets import RenderedAssets
 from services.query.topics import QueryTopics
 
 
@@ -48,6 +49,7 @@ POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 TOTALS = web.AppKey("totals", Remembered[int])
+RENDERED_ASSETS = web.AppKey("rendered_assets", RenderedAssets)
 REPORTS = web.AppKey("reports", Remembered[object])
 CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])
 FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])

@@ -62,21 +62,26 @@ def payload(stored: str) -> Any:
     return _payload_decoder.decode(stored)
 
 
+def encoded(body: object) -> bytes:
+    """Return a body, or a part of one, as JSON."""
+    return _encoder.encode(body)
+
+
 def plain_response(answer: Answer) -> web.Response:
     """Render what is never cached."""
     headers = {**answer.headers, "Cache-Control": "no-store", "Content-Type": "application/json"}
-    return web.Response(status=answer.status, body=_encoder.encode(answer.body), headers=headers)
+    return web.Response(status=answer.status, body=encoded(answer.body), headers=headers)
 
 
 def tagged_response(request: web.Request, answer: Answer) -> web.Response:
     """Render data: tagged by content, so that a caller who has it already gets 304 and no body."""
-    encoded = _encoder.encode(answer.body)
-    tag = b64encode(blake2b(encoded, digest_size=12).digest(), b"-_").decode()
+    body = encoded(answer.body)
+    tag = b64encode(blake2b(body, digest_size=12).digest(), b"-_").decode()
     headers = {**answer.headers, **ATTRIBUTION_HEADERS, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
     if answer.status == HTTPStatus.OK and _held_by_caller(request, tag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["Content-Type"] = "application/json"
-    return web.Response(status=answer.status, body=encoded, headers=headers)
+    return web.Response(status=answer.status, body=body, headers=headers)
 
 
 def _held_by_caller(request: web.Request, tag: str) -> bool:

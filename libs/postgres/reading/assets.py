@@ -1,4 +1,6 @@
-"""Reading the canonical assets: pages in every order of GET /data, totals, and one asset with all its quotes.
+"""Reading the canonical assets: pages in every order of GET /data, totals, and assets by their uids.
+
+A page is read as the versions that are on it; who has an asset in that version already need not read it again.
 
 A page is read in two phases, rows with a value in the order's column and then rows without one, so that nulls come last in
 both directions while one plain index (column, asset_uid) serves both, forwards and backwards, from any key.
@@ -50,7 +52,20 @@ _COLUMN_OF: Mapping[AssetOrder, str] = {
     AssetOrder.UPDATED_AT: "updated_at",
     AssetOrder.UID: "asset_uid",
 }
+_AMOUNTS = frozenset({AssetOrder.MARKET_CAP, AssetOrder.PRICE, AssetOrder.VOLUME})
 _NEVER_NULL = frozenset({AssetOrder.UPDATED_AT, AssetOrder.UID})
+
+
+class AssetKey(NamedTuple):
+    """An asset in one version, and the value that its page is ordered by.
+
+    A sequence that was restored from a backup gives out its versions again; with the time of writing, no two are alike.
+    """
+
+    asset_uid: str
+    version: int
+    updated_at: datetime
+    value: KeyValue
 
 
 class Place(NamedTuple):
@@ -94,7 +109,7 @@ def _statement(order: AssetOrder, phase: _Phase, start: _Start, *, descending: b
     valued = phase == "valued" and not by_uid
     key = f"({order.column}, asset_uid) {beyond} ($3, $2)" if valued else f"asset_uid {beyond} $2"
     statement = (_WALK_BY_UID if by_uid else _TEMPLATE).format(
-        columns=_COLUMNS,
+        columns=f"asset_uid, version, updated_at, {order.column}{'::text' if order in _AMOUNTS else ''} AS value",
         column=order.column,
         phase=f"{order.column} IS {'NOT ' if valued else ''}NULL",
         start=key if start == "place" else "true",
@@ -121,17 +136,17 @@ _PAGES: Mapping[tuple[AssetOrder, _Phase, _Start, bool, bool], str] = {
 }
 
 
-async def load_assets(connection: Connection, page: AssetPage) -> Sequence[Row]:
-    """Return at most `limit` rows in order. A walk by `after` meets each row whose value does not change exactly once."""
+async def load_asset_keys(connection: Connection, page: AssetPage) -> Sequence[AssetKey]:
+    """Return at most `limit` keys in order. A walk by `after` meets each asset whose value does not change exactly once."""
     among_nulls = page.after is not None and page.after.value is None and page.order is not AssetOrder.UID
-    rows: Sequence[Row] = [] if among_nulls else await _phase(connection, page, "valued", page.limit, page.offset)
+    rows: Sequence[AssetKey] = [] if among_nulls else await _phase(connection, page, "valued", page.limit, page.offset)
     missing = page.limit - len(rows)
     if not missing or page.order in _NEVER_NULL:
         return rows
     return [*rows, *await _phase(connection, page, "unvalued", missing, await _offset_among_nulls(connection, page, rows))]
 
 
-async def _phase(connection: Connection, page: AssetPage, phase: _Phase, limit: int, offset: int) -> Sequence[Row]:
+async def _phase(connection: Connection, page: AssetPage, phase: _Phase, limit: int, offset: int) -> Sequence[AssetKey]:
     bound: list[Any] = [limit]
     after = page.after
     if after is not None and phase == "unvalued" and after.value is not None:
@@ -146,7 +161,7 @@ async def _phase(connection: Connection, page: AssetPage, phase: _Phase, limit: 
     if page.source is not None:
         bound.append(page.source)
     statement = _PAGES[page.order, phase, start, page.descending, page.source is not None]
-    return await connection.fetch(statement, *bound)
+    return [AssetKey(*row) for row in await connection.fetch(statement, *bound)]
 
 
 COUNT_VALUED: Mapping[AssetOrder, str] = {
@@ -155,7 +170,7 @@ COUNT_VALUED: Mapping[AssetOrder, str] = {
 }
 
 
-async def _offset_among_nulls(connection: Connection, page: AssetPage, valued: Sequence[Row]) -> int:
+async def _offset_among_nulls(connection: Connection, page: AssetPage, valued: Sequence[AssetKey]) -> int:
     if valued or not page.offset:
         return 0
     return max(0, page.offset - int(await connection.fetchval(COUNT_VALUED[page.order], page.source)))
@@ -178,6 +193,14 @@ ASSET = f"SELECT {_COLUMNS} FROM assets WHERE asset_uid = $1"  # noqa: S608 -- o
 async def load_asset(connection: Connection, asset_uid: str) -> Row | None:
     """Return one canonical row."""
     return await connection.fetchrow(ASSET, asset_uid)
+
+
+ASSETS = f"SELECT {_COLUMNS} FROM assets WHERE asset_uid = ANY($1::text[])"  # noqa: S608 -- our own column list
+
+
+async def load_assets(connection: Connection, asset_uids: Sequence[str]) -> Sequence[Row]:
+    """Return the canonical rows of those that are there, in no order."""
+    return await connection.fetch(ASSETS, asset_uids)
 
 
 COUNT_BY_SOURCE = "SELECT source, count(*) AS assets FROM assets GROUP BY source"

@@ -9,12 +9,11 @@ from pydantic import Field
 
 from libs.postgres.pool import Connection
 from libs.postgres.reading.acquiring import reading
-from libs.postgres.reading.assets import AssetOrder, AssetPage, Place, count_assets, load_asset, load_assets
+from libs.postgres.reading.assets import AssetKey, AssetOrder, AssetPage, Place, count_assets, load_asset, load_asset_keys
 from libs.postgres.reading.quotes import load_asset_with_quotes
-from libs.postgres.reading.rows import Row
 from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
-from services.query.keys import READERS, TOTALS
+from services.query.keys import READERS, RENDERED_ASSETS, TOTALS
 from services.query.parameters import CursorText, Limit, Offset, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
@@ -62,19 +61,21 @@ class AssetAsked(Parameters):
 async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
     """Return a page of assets."""
     page = _page(asked)
+    keys: Sequence[AssetKey] = []
+    data: Sequence[object]
     async with reading(request.app[READERS]) as connection:
         if asked.symbol is not None:
-            rows, total = await _by_symbol(connection, asked, asked.symbol)
+            data, total = await _by_symbol(connection, asked, asked.symbol)
         else:
-            rows = await load_assets(connection, page)
+            keys = await load_asset_keys(connection, page)
+            data = await request.app[RENDERED_ASSETS].of(connection, keys)
             total = await _total(request, connection, asked.source)
-    full = asked.symbol is None and len(rows) == asked.limit
     body = {
-        "data": [asset_body(row) for row in rows],
+        "data": data,
         "total": total,
         "limit": asked.limit,
         "offset": asked.offset,
-        "next_cursor": encode_cursor(_bound_to(asked), *_place(page.order, rows[-1])) if full else None,
+        "next_cursor": encode_cursor(_bound_to(asked), *_place(page.order, keys[-1])) if len(keys) == asked.limit else None,
         "attribution": ATTRIBUTION,
     }
     return Answer(body)
@@ -112,15 +113,15 @@ def _bound_to(asked: AssetsAsked) -> str:
     return f"{asked.sort}:{asked.source or ''}"
 
 
-def _place(order: AssetOrder, row: Row) -> Place:
-    return Place(None if order is AssetOrder.UID else row[order.column], row["asset_uid"])
+def _place(order: AssetOrder, key: AssetKey) -> Place:
+    return Place(None if order is AssetOrder.UID else key.value, key.asset_uid)
 
 
-async def _by_symbol(connection: Connection, asked: AssetsAsked, symbol: str) -> tuple[Sequence[Row], int]:
+async def _by_symbol(connection: Connection, asked: AssetsAsked, symbol: str) -> tuple[Sequence[object], int]:
     row = await load_asset(connection, symbol)
     if row is None or (asked.source is not None and row["source"] != asked.source):
         return [], 0
-    return ([] if asked.offset else [row]), 1
+    return ([] if asked.offset else [asset_body(row)]), 1
 
 
 async def _total(request: web.Request, connection: Connection, source: str | None) -> int:
