@@ -1,21 +1,22 @@
-"""Measures Kasparro against what a user would pick instead, on this machine, and writes the page.
+"""Measures Kasparro on this machine, against what a user would pick instead and against itself, and writes the page.
 
 make bench ARGS="--report docs/benchmarks.md"       # everything, five times: an hour or so
 make bench ARGS="--part ticks --rounds 1 --only Kasparro"
 make bench ARGS="--part answers"
+make bench ARGS="--part producer --polled 17000"
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks import answering, ingest
+from benchmarks import answering, ingest, polling
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
-from benchmarks.ground import ROOT, ground
+from benchmarks.ground import ROOT, Ground, ground
 from benchmarks.report import Section, say, write
 from benchmarks.ticks import Workload, publish
 
@@ -27,6 +28,7 @@ class Part(StrEnum):
 
     TICKS = "ticks"
     ANSWERS = "answers"
+    PRODUCER = "producer"
 
 
 def main(
@@ -35,21 +37,26 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Contenders whose name begins like this, and R")] = None,
     ticks: Annotated[int, typer.Option(help="How many ticks are in the topic")] = 300_000,
     listings: Annotated[int, typer.Option(help="Of how many listings")] = 15_000,
+    polled: Annotated[int, typer.Option(help="Listings of a provider, for the producer")] = 17_000,
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
     chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the page here, with its pictures beside it")] = None,
 ) -> None:
     """Measure Kasparro against what a user would pick instead."""
     wanted = [one for one in CONTENDERS if not only or one is SERIAL or any(one.name.startswith(name) for name in only)]
-    measured = _measure(part or list(Part), wanted, Workload(ticks, listings), rounds, chunk or CHUNKS)
-    sections = asyncio.run(measured)
+    parts = part or list(Part)
+    sections: list[Section] = []
+    if Part.TICKS in parts or Part.ANSWERS in parts:
+        sections += asyncio.run(_against_others(parts, wanted, Workload(ticks, listings), rounds, chunk or CHUNKS))
+    if Part.PRODUCER in parts:
+        sections.append(asyncio.run(_on_a_ground(lambda ground_: polling.compare(ground_, polled, rounds))))
     for section in sections:
         say(f"\n{section.title}\n{section.text}")
     if report is not None:
         write(sections, ROOT / report)
 
 
-async def _measure(
+async def _against_others(
     parts: Sequence[Part], contenders: Sequence[Contender], work: Workload, rounds: int, chunks: Sequence[int]
 ) -> list[Section]:
     sections: list[Section] = []
@@ -62,6 +69,12 @@ async def _measure(
             await ingest.measure(ground_, WHOLE, work, newest, chunk_records=chunks[0])  # which fills the tables
             sections.append(await answering.compare(ground_, rounds))
     return sections
+
+
+async def _on_a_ground(measure: Callable[[Ground], Awaitable[Section]]) -> Section:
+    """Measure one thing with a broker and a database that nothing else has used."""
+    async with ground() as ground_:
+        return await measure(ground_)
 
 
 if __name__ == "__main__":

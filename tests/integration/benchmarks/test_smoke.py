@@ -17,13 +17,25 @@ ROW = re.compile(r"^\| 500 \| (?P<name>[^|]+) \| .* \| (?P<missing>\d+) \| (?P<w
 
 @pytest.mark.timeout(240)
 async def test_every_contender_that_is_here_works_and_the_page_says_what_it_left(tmp_path: Path) -> None:
-    page = tmp_path / "benchmarks.md"
-    command = (sys.executable, "-m", "benchmarks", "--part", "ticks", *SMALL, *OURS, "--report", str(page))
+    page = await _page(tmp_path, "--part", "ticks", *SMALL, *OURS)
+    rows = {row["name"]: (int(row["missing"]), int(row["wrong"])) for row in ROW.finditer(page)}
+    assert rows == dict.fromkeys(("R: serial loop", "Kasparro, common work", "Kasparro, all the work", "Faust, plain"), (0, 0))
+    assert "<svg" in (tmp_path / "benchmarks-ticks.svg").read_text()
+
+
+@pytest.mark.timeout(120)
+async def test_a_poll_is_measured_when_every_row_is_new_and_when_none_has_changed(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "producer", "--polled", "600", "--rounds", "1")
+    assert re.findall(r"^\| (every row new|nothing changed) \| [1-9]", page, re.MULTILINE) == ["every row new", "nothing changed"]
+    assert "<svg" in (tmp_path / "benchmarks-producer.svg").read_text()
+
+
+async def _page(folder: Path, *arguments: str) -> str:
+    page = folder / "benchmarks.md"
+    command = (sys.executable, "-m", "benchmarks", *arguments, "--report", str(page))
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
-    rows = {row["name"]: (int(row["missing"]), int(row["wrong"])) for row in ROW.finditer(page.read_text())}
-    assert rows == dict.fromkeys(("R: serial loop", "Kasparro, common work", "Kasparro, all the work", "Faust, plain"), (0, 0))
-    assert "<svg" in (tmp_path / "benchmarks-ticks.svg").read_text()
+    return page.read_text()

@@ -1,0 +1,34 @@
+"""Our services as processes of their own, told in their environment where the benchmark's broker and database are."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import psutil
+
+from benchmarks.ground import ROOT, Ground
+
+
+@asynccontextmanager
+async def service(ground: Ground, module: str, **environment: str) -> AsyncIterator[psutil.Process]:
+    """Run a service until the block is left; what it wrote and did not commit is its own business then."""
+    told = {
+        "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,
+        "DATABASE_URL": ground.database_url,
+        "LOG_LEVEL": "WARNING",
+    }
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", module, cwd=ROOT, env=os.environ | told | environment)
+    try:
+        yield psutil.Process(child.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            child.terminate()
+        await child.wait()
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return what a process has used so far, in both modes."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
