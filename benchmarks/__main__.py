@@ -4,6 +4,7 @@ make bench ARGS="--report docs/benchmarks.md"       # everything, five times: an
 make bench ARGS="--part ticks --rounds 1 --only Kasparro"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
+make bench ARGS="--part freshness --rate 5000 --seconds 20"
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import answering, ingest, polling
+from benchmarks import answering, freshness, ingest, polling
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import ROOT, Ground, ground
 from benchmarks.report import Section, say, write
@@ -29,6 +30,7 @@ class Part(StrEnum):
     TICKS = "ticks"
     ANSWERS = "answers"
     PRODUCER = "producer"
+    FRESHNESS = "freshness"
 
 
 def main(
@@ -38,6 +40,8 @@ def main(
     ticks: Annotated[int, typer.Option(help="How many ticks are in the topic")] = 300_000,
     listings: Annotated[int, typer.Option(help="Of how many listings")] = 15_000,
     polled: Annotated[int, typer.Option(help="Listings of a provider, for the producer")] = 17_000,
+    rate: Annotated[int, typer.Option(help="Ticks a second, for the freshness")] = 5_000,
+    seconds: Annotated[float, typer.Option(help="For how long")] = 20.0,
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
     chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the page here, with its pictures beside it")] = None,
@@ -50,6 +54,8 @@ def main(
         sections += asyncio.run(_against_others(parts, wanted, Workload(ticks, listings), rounds, chunk or CHUNKS))
     if Part.PRODUCER in parts:
         sections.append(asyncio.run(_on_a_ground(lambda ground_: polling.compare(ground_, polled, rounds))))
+    if Part.FRESHNESS in parts:
+        sections.append(asyncio.run(_on_a_ground(lambda ground_: freshness.measure(ground_, listings, rate, seconds))))
     for section in sections:
         say(f"\n{section.title}\n{section.text}")
     if report is not None:

@@ -61,7 +61,7 @@ async def paths(ground: Ground) -> Mapping[str, Sequence[str]]:
 async def measure(ground: Ground, api: Api) -> dict[str, Answered]:
     """Start the API, and ask it for each kind of thing, after some time to warm up."""
     found: dict[str, Answered] = {}
-    async with _serving(ground, api) as port:
+    async with serving(ground, api) as port:
         for name, asked in (await paths(ground)).items():
             await ask(port, asked, connections=CONNECTIONS, seconds=WARM_SECONDS)
             found[name] = await ask(port, asked, connections=CONNECTIONS, seconds=SECONDS)
@@ -69,7 +69,8 @@ async def measure(ground: Ground, api: Api) -> dict[str, Answered]:
 
 
 @asynccontextmanager
-async def _serving(ground: Ground, api: Api) -> AsyncIterator[int]:
+async def serving(ground: Ground, api: Api) -> AsyncIterator[int]:
+    """Run an API until the block is left; give the port on which it answers."""
     port = free_port()
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,

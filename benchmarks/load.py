@@ -26,7 +26,7 @@ async def ask(port: int, paths: Sequence[str], *, connections: int, seconds: flo
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (asked := time.perf_counter()) < until:
             writer.write(next(requests))
-            await _read(reader)
+            await read_answer(reader)
             took.append(time.perf_counter() - asked)
         writer.close()
 
@@ -38,7 +38,8 @@ async def ask(port: int, paths: Sequence[str], *, connections: int, seconds: flo
     return Answered(len(took) / elapsed, 1_000 * took[len(took) // 2], 1_000 * took[len(took) * 99 // 100])
 
 
-async def _read(reader: asyncio.StreamReader) -> None:
+async def read_answer(reader: asyncio.StreamReader) -> bytes:
+    """Return the body of the answer that comes next. Raises RuntimeError when it is not 200."""
     head = await reader.readuntil(b"\r\n\r\n")
     status, _, rest = head.partition(b"\r\n")
     if b" 200 " not in status:
@@ -46,4 +47,4 @@ async def _read(reader: asyncio.StreamReader) -> None:
     length = rest.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
     if not length.strip():
         raise RuntimeError("an answer without its length")
-    await reader.readexactly(int(length))
+    return await reader.readexactly(int(length))

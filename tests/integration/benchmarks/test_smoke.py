@@ -30,6 +30,13 @@ async def test_a_poll_is_measured_when_every_row_is_new_and_when_none_has_change
     assert "<svg" in (tmp_path / "benchmarks-producer.svg").read_text()
 
 
+@pytest.mark.timeout(120)
+async def test_the_time_until_a_tick_is_seen_is_measured_in_a_stream_and_alone(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "freshness", "--listings", "1000", "--rate", "200", "--seconds", "2")
+    assert len(re.findall(r"^\| (?:in the stream|a lone tick), .* \| [1-9]\d* \| \d+ \|$", page, re.MULTILINE)) == 4
+    assert "<svg" in (tmp_path / "benchmarks-freshness.svg").read_text()
+
+
 async def _page(folder: Path, *arguments: str) -> str:
     page = folder / "benchmarks.md"
     command = (sys.executable, "-m", "benchmarks", *arguments, "--report", str(page))
