@@ -1,6 +1,5 @@
 """A quote: what one listing said at one event time."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -43,19 +42,8 @@ class Quote(NamedTuple):
 
 
 def freshness(quote: Quote) -> tuple[datetime, datetime, UUID]:
-    """Event time first; the rest only breaks ties the same way everywhere."""
+    """Event time first; the rest only breaks ties the same way everywhere.
+
+    Order of arrival never decides, so a replay changes nothing; `quotes.UPSERT_NEWEST` puts them in the same order.
+    """
     return quote.source_updated_at, quote.fetched_at, quote.tick_id
-
-
-def newer(held: Quote | None, incoming: Quote) -> Quote:
-    """Return the quote to keep. Order of arrival never decides, so a replay changes nothing."""
-    return incoming if held is None or freshness(held) < freshness(incoming) else held
-
-
-def newest_of_each_listing(quotes: Iterable[Quote]) -> dict[Listing, Quote]:
-    """Collapse repeated listings: Postgres refuses to touch a row twice in one statement."""
-    newest: dict[Listing, Quote] = {}
-    for quote in quotes:
-        listing = quote.listing
-        newest[listing] = newer(newest.get(listing), quote)
-    return newest

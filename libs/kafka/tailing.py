@@ -75,7 +75,7 @@ class Tail:
                 until = time.monotonic() + wait_seconds
                 before = dict(self.positions)
                 while True:
-                    fetched = await consumer.getmany(timeout_ms=SLICE_MS)
+                    fetched = await consumer.getmany(timeout_ms=min(SLICE_MS, round(1_000 * wait_seconds)))
                     await self._remember_positions(consumer)
                     if fetched or self.positions != before or time.monotonic() >= until:
                         break

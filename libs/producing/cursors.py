@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 CATCH_UP_SECONDS = 80.0
 """Longer than the open transaction of a replica that died can hold us back: its timeout, and that the broker looks each 10 s."""
 
+LOOK_SECONDS = 0.025
+AWAITED_SECONDS = 0.004
+"""How often the place is looked at: the client does not tell when it has passed a marker, and each transaction ends in one."""
+
 
 class CursorView:
     """The newest cursors of one source. True as of `position`; `changes` counts what it has applied."""
@@ -34,6 +38,7 @@ class CursorView:
         self._probe = probe
         self._source = source
         self._moved = asyncio.Condition()
+        self._awaited = 0
         self.position = 0
         self.changes = 0
         self.shards: dict[str, ShardMemory] = {}
@@ -44,7 +49,7 @@ class CursorView:
     async def follow(self) -> None:
         """Keep reading, for ever; one task of the process does."""
         while True:
-            for record in await self._tail.read():
+            for record in await self._tail.read(AWAITED_SECONDS if self._awaited else LOOK_SECONDS):
                 self._apply(record)
             async with self._moved:
                 self.position = max(self.position, self._tail.positions.get(0, 0))
@@ -60,11 +65,14 @@ class CursorView:
 
     async def reach(self, offset: int) -> None:
         """Return once everything before an offset has been applied. Raises KafkaUnreachableError."""
+        self._awaited += 1
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS), self._moved:
                 await self._moved.wait_for(lambda: self.position >= offset)
         except TimeoutError as error:
             raise KafkaUnreachableError(f"{self._tail.topic} could not be read up to {offset}") from error
+        finally:
+            self._awaited -= 1
 
     def published(self, shard: str) -> Published:
         """Return what is published already, as a shard asks."""

@@ -54,17 +54,19 @@ class Replica:
             view = CursorView(tail, probe, self.source)
             tasks.create_task(view.follow())
 
+            turn = asyncio.Lock()
+
             async def work(owned: OwnedPartition) -> None:
-                await self._work(owned, view)
+                await self._work(owned, view, turn)
 
             group = f"kasparro-producer-{self.source}"
             await work_in_group(self.connection, group=group, topic=self.topics.commands.name, work=work)
 
-    async def _work(self, owned: OwnedPartition, view: CursorView) -> None:
+    async def _work(self, owned: OwnedPartition, view: CursorView, turn: asyncio.Lock) -> None:
         """Carry out the commands of one partition, one after another, until it is taken away."""
         self.start_up.joined(alone=owned.alone)
         client = TransactionalClient(self.connection, f"kasparro-{self.source}-{owned.partition}")
-        writer = PartitionWriter(owned, client, view, cursors=self.topics.cursors.name, clock=self.clock)
+        writer = PartitionWriter(owned, client, view, cursors=self.topics.cursors.name, clock=self.clock, turn=turn)
         quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock, self.own_minute)
         poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock)
         try:

@@ -54,17 +54,27 @@ class _OvertakenError(Exception):
 
 
 class PartitionWriter:
-    """The writer of one owned command partition."""
+    """The writer of one owned command partition.
+
+    All of a process take turns (`turn`): a claim that is overtaken by one of our own is a decision made twice for nothing.
+    """
 
     def __init__(
-        self, owned: OwnedPartition, client: TransactionalClient, view: CursorView, *, cursors: str, clock: Clock
+        self,
+        owned: OwnedPartition,
+        client: TransactionalClient,
+        view: CursorView,
+        *,
+        cursors: str,
+        clock: Clock,
+        turn: asyncio.Lock,
     ) -> None:
         self._owned = owned
         self._client = client
         self._view = view
         self._cursors = cursors
         self._clock = clock
-        self._one_at_a_time = asyncio.Lock()
+        self._turn = turn
         self._next_command = 0
         self._away = False
 
@@ -78,7 +88,7 @@ class PartitionWriter:
         retry_seconds, expiries = FIRST_RETRY_SECONDS, 0
         while True:
             try:
-                async with self._one_at_a_time:
+                async with self._turn:
                     written = await self._attempt(compose, command)
             except _OvertakenError:
                 continue

@@ -1,6 +1,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from libs.contracts.run_events import RunEvent, RunStarted, ShardCounts, ShardPublished
 from libs.domain.numbers import number_of
+from libs.domain.quotes import freshness
 from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Pool
@@ -65,6 +67,23 @@ async def test_older_data_never_overwrites_newer(pool: Pool) -> None:
     assert written.counted.stored == 1
     assert list(written.changed) == []
     assert await pool.fetchval("SELECT price_usd FROM assets") == 5
+
+
+async def test_the_newest_of_a_listing_is_kept_whatever_their_order_in_a_chunk(pool: Pool) -> None:
+    """Where event times are equal the time of fetching decides, and then the tick_id."""
+    ticks = [tick("bitcoin", "btc", minute=5, price=str(price)) for price in range(1, 6)]
+    later = ticks[2].quote.fetched_at + timedelta(seconds=1)
+    ticks[2:] = [one._replace(quote=one.quote._replace(fetched_at=later)) for one in ticks[2:]]
+    ticks.append(tick("bitcoin", "btc", minute=4, price="9"))
+    newest = max((one.quote for one in ticks), key=freshness)
+    for seed in range(6):
+        await pool.execute("TRUNCATE raw_coingecko, quotes, assets")
+        random.Random(seed).shuffle(ticks)
+        first, second = ticks[: seed + 1], ticks[seed + 1 :]
+        for offset, part in ((0, first), (len(first), second)):
+            await write_chunk(pool, COINGECKO, 0, numbered(part, offset))
+        assert await pool.fetchval("SELECT tick_id FROM quotes") == newest.tick_id
+        assert await pool.fetchval("SELECT tick_id FROM assets") == newest.tick_id
 
 
 async def test_a_changed_symbol_touches_both_assets(pool: Pool) -> None:
