@@ -78,11 +78,19 @@ async def _apply(
     known -= await _restore(connection, destination.raw_table, moved_by & known)
     outcomes = list(_outcomes(entries, known))
     await run_progress.count(connection, destination.source, partition, outcomes)
-    came = {tick.quote.tick_id: tick.quote for tick in ticks}
+    came = _newest_of_each_content(ticks)
     written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, len(entries) - len(ticks))
     return await _with_unpublished(connection, replace(written, counted=counted), list(known))
+
+
+def _newest_of_each_content(ticks: Sequence[Tick]) -> dict[UUID, Quote]:
+    """Return each tick_id with the quote that UPSERT_NEWEST takes: a content that is told again has other times."""
+    came = {tick.quote.tick_id: tick.quote for tick in ticks}
+    if len(came) < len(ticks):
+        return {quote.tick_id: quote for quote in sorted((tick.quote for tick in ticks), key=freshness)}
+    return came
 
 
 async def _lock(connection: Connection, destination: Destination, locked: set[int]) -> dict[str, str]:

@@ -86,6 +86,17 @@ async def test_the_newest_of_a_listing_is_kept_whatever_their_order_in_a_chunk(p
         assert await pool.fetchval("SELECT tick_id FROM assets") == newest.tick_id
 
 
+async def test_a_content_told_twice_in_a_chunk_gives_quote_and_asset_the_same_times(pool: Pool) -> None:
+    one = tick("bitcoin", "btc", minute=5)
+    later = one._replace(quote=one.quote._replace(fetched_at=one.quote.fetched_at + timedelta(minutes=1)))
+    for told in ([one, later], [later, one]):
+        await pool.execute("TRUNCATE raw_coingecko, quotes, assets")
+        written = await write_chunk(pool, COINGECKO, 0, numbered(told))
+        assert [changed.asset.fetched_at for changed in written.changed] == [later.quote.fetched_at]
+        for table in ("quotes", "assets"):
+            assert await pool.fetchval(f"SELECT fetched_at FROM {table}") == later.quote.fetched_at  # noqa: S608 - from the line above
+
+
 async def test_a_changed_symbol_touches_both_assets(pool: Pool) -> None:
     await write_chunk(pool, COINGECKO, place_of("old"), numbered([tick("one", "old"), tick("two", "old", rank=3)]))
     renamed = numbered([tick("one", "new", minute=1)], first=9)
