@@ -1,15 +1,15 @@
 """How many requests a second an API answers, in one process, over the same tables."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.ground import ROOT, Ground
+from benchmarks.ground import Ground
 from benchmarks.load import Answered, ask
 from benchmarks.peers.environments import python_of
+from benchmarks.processes import service
 from benchmarks.report import Section, say
 from libs.devstack.ports import free_port
 
@@ -72,22 +72,11 @@ async def measure(ground: Ground, api: Api) -> dict[str, Answered]:
 async def serving(ground: Ground, api: Api) -> AsyncIterator[int]:
     """Run an API until the block is left; give the port on which it answers."""
     port = free_port()
-    environment = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,
-        "DATABASE_URL": ground.database_url,
-        "PORT": str(port),
-        "LOG_LEVEL": "WARNING",
-    }
-    server = await asyncio.create_subprocess_exec(await python_of(api.peer), "-m", api.module, cwd=ROOT, env=environment)
-    try:
+    async with service(ground, api.module, python=await python_of(api.peer), PORT=str(port)):
         async with asyncio.timeout(READY_SECONDS):
             while not await _answers(port):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
         yield port
-    finally:
-        with suppress(ProcessLookupError):
-            server.terminate()
-        await server.wait()
 
 
 async def _answers(port: int) -> bool:

@@ -5,10 +5,8 @@ contender that makes no progress for a while is ended, and what it lost is count
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from uuid import UUID, uuid4
@@ -16,8 +14,9 @@ from uuid import UUID, uuid4
 import psutil
 
 from benchmarks.contenders import PLAIN_FAUST, SERIAL, Contender
-from benchmarks.ground import ROOT, Ground
+from benchmarks.ground import Ground
 from benchmarks.peers.environments import python_of
+from benchmarks.processes import cpu_seconds, service
 from benchmarks.report import Section, say
 from benchmarks.ticks import TOPIC, Workload
 
@@ -61,33 +60,24 @@ async def measure(
     await ground.clear()
     if contender.group is not None:
         await ground.rewind(contender.group, TOPIC)
-    environment = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,
-        "DATABASE_URL": ground.database_url,
+    environment = {
         "CHUNK_RECORDS": str(chunk_records),
         "BENCHMARK_TOPIC": TOPIC,
         "BENCHMARK_GROUP": f"benchmark-{uuid4()}",
-        "LOG_LEVEL": "WARNING",
         "NORMALIZER_HEALTH_PORT": "0",
         "RAW_RETENTION_DAYS": "0",
     }
     python = await python_of(contender.peer)
     arguments = ("worker", "-l", "error") if contender is PLAIN_FAUST else ()
-    worker = await asyncio.create_subprocess_exec(python, "-m", contender.module, *arguments, cwd=ROOT, env=environment)
-    process = psutil.Process(worker.pid)
-    try:
+    async with service(ground, contender.module, *arguments, python=python, **environment) as process:
         seconds, first, peak = await _watch(ground, process, work.ticks)
-        cpu = process.cpu_times()
-    finally:
-        with suppress(ProcessLookupError):
-            worker.terminate()
-        await worker.wait()
+        cpu = cpu_seconds(process)
     stored = int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))
     rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
     shown = {row["source_id"]: row["tick_id"] for row in rows}
     return Measured(
         ticks_per_second=(stored - first) / seconds,
-        cpu_us_per_tick=1e6 * (cpu.user + cpu.system) / max(1, stored),
+        cpu_us_per_tick=1e6 * cpu / max(1, stored),
         peak_mib=peak / 2**20,
         missing=work.ticks - stored,
         wrong=sum(shown.get(listing) != tick_id for listing, tick_id in newest.items()),

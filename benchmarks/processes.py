@@ -1,10 +1,11 @@
-"""Our services as processes of their own, told in their environment where the benchmark's broker and database are."""
+"""What is measured, as processes of their own, told in their environment where the benchmark's broker and database are."""
 
 import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import psutil
 
@@ -12,14 +13,16 @@ from benchmarks.ground import ROOT, Ground
 
 
 @asynccontextmanager
-async def service(ground: Ground, module: str, **environment: str) -> AsyncIterator[psutil.Process]:
-    """Run a service until the block is left; what it wrote and did not commit is its own business then."""
+async def service(
+    ground: Ground, module: str, *arguments: str, python: str | Path = sys.executable, **environment: str
+) -> AsyncIterator[psutil.Process]:
+    """Run a module until the block is left; what it wrote and did not commit is its own business then."""
     told = {
         "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,
         "DATABASE_URL": ground.database_url,
         "LOG_LEVEL": "WARNING",
     }
-    child = await asyncio.create_subprocess_exec(sys.executable, "-m", module, cwd=ROOT, env=os.environ | told | environment)
+    child = await asyncio.create_subprocess_exec(python, "-m", module, *arguments, cwd=ROOT, env=os.environ | told | environment)
     try:
         yield psutil.Process(child.pid)
     finally:
