@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,8 +16,7 @@ LOG_APPEND_TIME = 1
 """Kafka's number for timestamps that the broker gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record to publish; no value makes it a tombstone. `partition` is only for what must stay where it came from."""
 
     topic: str
@@ -43,15 +42,37 @@ class _Batch:
     indexes: list[int] = field(default_factory=list)
 
 
-async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Position]:
+async def send_records(
+    producer: AIOKafkaProducer, records: Sequence[Record], *, step_seconds: float | None = None
+) -> list[Position]:
     """Send all and return where each landed, in the order given, once Kafka has acknowledged every one.
 
+    A batch leaves as soon as it is full, so the broker works on it while the next is packed. `step_seconds` is the longest
+    that a batch may wait for its turn, and the last ones for their acknowledgement: then TimeoutError.
     When this is cancelled or fails, what the client holds may still be sent: to be sure that it is not, abandon the client.
     """
     partitions = {topic: len(await partitions_of(producer.client, topic)) for topic in {record.topic for record in records}}
-    batches = _packed(producer, records, partitions)
-    bases = await asyncio.gather(*await _handed_over(producer, batches), return_exceptions=True)
-    positions: list[Position] = [Position(-1, -1)] * len(records)
+    batches: list[_Batch] = []
+    sent: list[asyncio.Future[object]] = []
+    try:
+        for batch in _packed(producer, records, partitions):
+            async with asyncio.timeout(step_seconds):  # the client takes the next of a partition when it has sent the last
+                sent.append(await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))
+            batches.append(batch)
+            await asyncio.sleep(0)  # packing is all computation, and heartbeats wait for it
+        async with asyncio.timeout(step_seconds):
+            bases = await asyncio.gather(*sent, return_exceptions=True)
+    except BaseException:
+        # Waits for none of them: the broker may be silent, and the caller's time may be up.
+        for future in sent:
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # nobody else asks
+        raise
+    return _positions(batches, bases, len(records))
+
+
+def _positions(batches: Iterable[_Batch], bases: Iterable[object], count: int) -> list[Position]:
+    positions: list[Position] = [Position(-1, -1)] * count
     for batch, base in zip(batches, bases, strict=True):
         if isinstance(base, BaseException):
             raise base
@@ -64,38 +85,21 @@ async def send_records(producer: AIOKafkaProducer, records: Sequence[Record]) ->
     return positions
 
 
-async def _handed_over(producer: AIOKafkaProducer, batches: Iterable[_Batch]) -> list[asyncio.Future[object]]:
-    """Give the batches to the client one by one; it takes the next of a partition when it has sent the last.
-
-    A failure in between waits for none of them: the broker may be silent, and the caller's time may be up.
-    """
-    sent: list[asyncio.Future[object]] = []
-    try:
-        for batch in batches:
-            sent.append(await producer.send_batch(batch.builder, batch.topic, partition=batch.partition))  # noqa: PERF401 order matters
-    except BaseException:
-        for future in sent:
-            if not future.cancel():
-                future.exception()  # nobody else asks
-        raise
-    return sent
-
-
-def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: dict[str, int]) -> list[_Batch]:
-    """Fill batches in order; each is closed, so that it leaves at once instead of lingering for more."""
-    batches: list[_Batch] = []
+def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: dict[str, int]) -> Iterator[_Batch]:
+    """Fill batches in order, and hand out each when it is full; all are closed, so that none lingers for more."""
     filling: dict[tuple[str, int], _Batch] = {}
     for index, record in enumerate(records):
         place = record.topic, _partition(record, partitions[record.topic])
         batch = filling.get(place)
         if batch is None or not _append(batch, record):
+            if batch is not None:
+                yield batch  # which closed itself
             batch = filling[place] = _Batch(*place, producer.create_batch())
-            batches.append(batch)
             _append(batch, record)
         batch.indexes.append(index)
-    for batch in batches:
+    for batch in filling.values():
         batch.builder.close()  # type: ignore[attr-defined] # aiokafka's BatchBuilder, which is not exported
-    return batches
+        yield batch
 
 
 def _append(batch: _Batch, record: Record) -> bool:

@@ -24,8 +24,6 @@ TRANSACTION_TIMEOUT_MS = 60_000
 holds back the readers of its topics for as long, unless somebody opens its id before: its successor does."""
 STEP_SECONDS = 20.0
 """Longest that one step waits for the broker."""
-MOST_AT_ONCE = 5_000
-"""Records that are packed in one go: packing is all computation, and the heartbeats wait for it."""
 ABORT_SECONDS = 2.0
 
 
@@ -44,16 +42,9 @@ class Transaction:
 
         Raises RecordsRefusedError when the broker will take one of them at no time.
         """
-        positions: list[Position] = []
-        for start in range(0, len(records), MOST_AT_ONCE):
-            positions += await self._send_some(records[start : start + MOST_AT_ONCE])
-        return positions
-
-    async def _send_some(self, records: Sequence[Record]) -> list[Position]:
         try:
             with telling_outages():
-                async with asyncio.timeout(STEP_SECONDS):
-                    return await send_records(self._producer, records)
+                return await send_records(self._producer, records, step_seconds=STEP_SECONDS)
         except REFUSED as error:
             topics = ", ".join(sorted({record.topic for record in records}))
             raise RecordsRefusedError(f"Kafka takes no such record in {topics}: {error}") from error

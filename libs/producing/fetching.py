@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from libs.domain.rejections import Rejection
 from libs.sources.source import Source
@@ -16,8 +16,7 @@ class FetchFailedError(Exception):
     """A shard could not be had. The words are for a person: the source, what came, what to do about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row as sent. `position` (`name:line`) says where it stood in a file; `rejection`, that it cannot be read at all."""
 
     payload: bytes

@@ -24,6 +24,7 @@ from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError
 from libs.producing.messages import command_record, event_record
 from libs.producing.publication import STAGE, News, read_answer
 from libs.producing.quota import KeyQuota
+from libs.producing.row_contents import RowContents
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
 
@@ -40,6 +41,7 @@ class Poller:
     view: CursorView
     quota: KeyQuota
     clock: Clock
+    contents: RowContents
 
     async def carry_out(self, record: TopicRecord) -> None:
         """Carry out a command; when this returns, its offset has been committed."""
@@ -92,7 +94,8 @@ class Poller:
             await self._tell(record, self._failed(command, str(error)))
             return
         # In a thread: a long answer must not hold up the heartbeats.
-        read = await asyncio.to_thread(read_answer, self.fetcher.source, self.topics, command.run_id, command.shard, answer)
+        about = (self.fetcher.source, self.topics, command.run_id, command.shard)
+        read = await asyncio.to_thread(read_answer, *about, answer, contents=self.contents)
         composed: list[News] = []
 
         async def compose() -> Writing:

@@ -13,12 +13,13 @@ from libs.contracts.cursors import ContentOf, PollCursor, pack_carried, pack_con
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickFrame, encode_raw_tick
 from libs.contracts.run_events import ShardCounts
-from libs.domain.identity import tick_id_of
+from libs.domain.identity import content_hash
 from libs.domain.rejections import Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.clocks import CLOCK_ERROR_BELIEVED
 from libs.producing.fetching import Answer, Row
-from libs.producing.published import Published, content_of
+from libs.producing.published import Published, content_of, tick_id_in
+from libs.producing.row_contents import RowContents
 from libs.producing.topics import ProducerTopics
 from libs.sources.source import RowIdentity, Source
 
@@ -28,12 +29,14 @@ HEADERS_ROOM = 65_536
 
 
 class _Read(NamedTuple):
-    """A row, what it is, and the id of its content; a bad row has one too, so that it is set aside once and not at each poll."""
+    """A row and its content; a bad row has one too, so that it is set aside once and not at each poll.
 
-    tick_id: UUID
+    `identity` is None where the content was remembered: nearly always nobody asks for it.
+    """
+
     content: ContentOf
     row: Row
-    identity: RowIdentity | Rejection
+    identity: RowIdentity | Rejection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ class ReadAnswer:
     run_id: UUID
     shard: str
     fetched_at: datetime
+    updated_at: datetime
     rows: Sequence[_Read]
+    contents: frozenset[ContentOf]
+    """Of all rows."""
 
     def not_before(self, polled_at: datetime | None) -> "ReadAnswer":
         """Return the answer as fetched after the shard's last one, though our clock was set back in between.
@@ -58,8 +64,7 @@ class ReadAnswer:
 
     def cursor(self, published: Published) -> PollCursor:
         """Return what the shard must remember."""
-        held = {read.content for read in self.rows}
-        tick_ids, listings = pack_contents(held)
+        tick_ids, listings = pack_contents(self.contents)
         return PollCursor(
             source=self.source.name,
             shard=self.shard,
@@ -67,7 +72,7 @@ class ReadAnswer:
             polled_at=self.fetched_at,
             tick_ids=tick_ids,
             listings=listings,
-            carried=pack_carried(published.carried_on(held)),
+            carried=pack_carried(published.carried_on(self.contents)),
             whole_at=published.whole_at(self.fetched_at, self.topics.raw.kept),
         )
 
@@ -76,26 +81,27 @@ class ReadAnswer:
 
         From time to time that is every tick: see `Published.whole_is_due`.
         """
+        lacking = published.lacking(self.contents)
         whole = published.whole_is_due(self.fetched_at, self.topics.raw.kept)
-        seen: set[bytes] = set()
+        wanted = set(self.contents if whole else lacking)
         ticks: list[Record] = []
         dead_letters: list[Record] = []
         for read in self.rows:
-            again = whole and not isinstance(read.identity, Rejection)
-            if read.content in seen or (not again and published.holds(read.content)):
+            if read.content not in wanted:
                 continue
-            seen.add(read.content)
-            if isinstance(read.identity, Rejection):
-                dead_letters.append(self._dead_letter(read.row, read.identity))
-            else:
-                ticks.append(self._tick(read, read.identity))
+            wanted.discard(read.content)
+            identity = read.identity or self.source.identify(read.row.payload, self.updated_at)
+            if not isinstance(identity, Rejection):
+                ticks.append(self._tick(read, identity))
+            elif read.content in lacking:
+                dead_letters.append(self._dead_letter(read.row, identity))
         fetched, new = len(self.rows), len(ticks) + len(dead_letters)
         counts = ShardCounts(fetched=fetched, unchanged=fetched - new, published=len(ticks), dead_lettered=len(dead_letters))
         return News(ticks, dead_letters, counts)
 
     def _tick(self, read: _Read, identity: RowIdentity) -> Record:
         frame = RawTickFrame(
-            read.tick_id,
+            UUID(bytes=tick_id_in(read.content)),
             self.source.name,
             identity.source_id,
             identity.asset_uid,
@@ -137,18 +143,26 @@ class News:
         return last
 
 
-def read_answer(source: Source, topics: ProducerTopics, run_id: UUID, shard: str, answer: Answer) -> ReadAnswer:
-    """Read each row once: what listing it is, or why it is none."""
-    rows = [_read(source, row, answer.updated_at) for row in answer.rows]
-    return ReadAnswer(source, topics, run_id, shard, answer.fetched_at, rows)
+def read_answer(
+    source: Source, topics: ProducerTopics, run_id: UUID, shard: str, answer: Answer, *, contents: RowContents
+) -> ReadAnswer:
+    """Read each row at most once: what listing it is, or why it is none. What was read lately is not read again."""
+    rows = [_read(source, row, answer.updated_at, contents) for row in answer.rows]
+    held = frozenset([read.content for read in rows])
+    return ReadAnswer(source, topics, run_id, shard, answer.fetched_at, answer.updated_at, rows, held)
 
 
-def _read(source: Source, row: Row, updated_at: datetime) -> _Read:
+def _read(source: Source, row: Row, updated_at: datetime, contents: RowContents) -> _Read:
+    if row.rejection is None and (remembered := contents.of(row.payload)) is not None:
+        return _Read(remembered, row, None)
     identity = row.rejection or source.identify(row.payload, updated_at)
     source_id = "" if isinstance(identity, Rejection) else identity.source_id
-    tick_id = tick_id_of(source.name, source_id, row.payload)
+    tick_id = content_hash(source.name, source_id, row.payload)
     # Rows without a listing have nothing in common: each is its own.
-    return _Read(tick_id, content_of(source_id or tick_id.hex, tick_id.bytes), row, identity)
+    content = content_of(source_id or tick_id.hex(), tick_id)
+    if row.rejection is None:
+        contents.put(row.payload, content)
+    return _Read(content, row, identity)
 
 
 def _cut_short(rejection: Rejection, payload: bytes, most: int) -> Rejection:

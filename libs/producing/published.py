@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 
-from libs.contracts.cursors import ContentOf
+from libs.contracts.cursors import LISTING_BYTES, ContentOf
 
-LISTING_BYTES = 8
 MOST_CARRIED = 20_000
 """Listings that a shard remembers although they are on no shard now: more than any provider has."""
 
@@ -34,6 +33,11 @@ class ShardMemory:
 def content_of(source_id: str, tick_id: bytes) -> ContentOf:
     """Name a content of a listing."""
     return blake2b(source_id.encode("utf-8", "surrogatepass"), digest_size=LISTING_BYTES).digest() + tick_id
+
+
+def tick_id_in(content: ContentOf) -> bytes:
+    """Return the 16 bytes of the tick_id."""
+    return content[LISTING_BYTES:]
 
 
 class Published:
@@ -65,10 +69,12 @@ class Published:
         """When the asking shard's last answer was fetched, by the clock of whoever fetched it."""
         return self._own.polled_at if self._own is not None else None
 
-    def holds(self, content: ContentOf) -> bool:
-        """Whether this is what its listing had last: on the asking shard, or else wherever the listing was newest."""
-        if self._own is not None and content in self._own.held:
-            return True
+    def lacking(self, answer: AbstractSet[ContentOf]) -> AbstractSet[ContentOf]:
+        """Return those that are not what their listing had last: on the asking shard, or else wherever the listing was newest."""
+        unknown = answer - self._own.held if self._own is not None else answer
+        return {content for content in unknown if not self._held_elsewhere(content)}
+
+    def _held_elsewhere(self, content: ContentOf) -> bool:
         return content in self._anywhere and content in self._newest.get(content[:LISTING_BYTES], ())
 
     def carried_on(self, answer: AbstractSet[ContentOf]) -> frozenset[ContentOf]:

@@ -15,6 +15,7 @@ from libs.producing.cursors import CursorView
 from libs.producing.fetching import Fetcher, FetchFailedError, NothingToDo
 from libs.producing.polling import Poller
 from libs.producing.quota import Budget, KeyQuota, OwnMinute, requests_a_month
+from libs.producing.row_contents import RowContents
 from libs.producing.schedule import Schedule, StartUp
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter
@@ -36,6 +37,7 @@ class Replica:
     clock: Clock
     start_up: StartUp = field(default_factory=StartUp)
     own_minute: OwnMinute = field(default_factory=OwnMinute)
+    contents: RowContents = field(default_factory=RowContents)
 
     @property
     def source(self) -> str:
@@ -68,7 +70,7 @@ class Replica:
         client = TransactionalClient(self.connection, f"kasparro-{self.source}-{owned.partition}")
         writer = PartitionWriter(owned, client, view, cursors=self.topics.cursors.name, clock=self.clock, turn=turn)
         quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock, self.own_minute)
-        poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock)
+        poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock, self.contents)
         try:
             async with asyncio.TaskGroup() as tasks:
                 if owned.partition == SCHEDULING_PARTITION:

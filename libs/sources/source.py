@@ -31,7 +31,8 @@ class Source:
     """One provider. Each module of libs/sources that describes one ends in `SOURCE = Source(...)`; nothing else lists them.
 
     `identify` reads a row as sent (JSON object bytes) with the time to fall back on where the provider has none;
-    `quote_of` reads a published tick. Both are pure and return what is wrong instead of raising.
+    `quote_of` reads a published tick. Both are pure and return what is wrong instead of raising. Which listing a row is, and
+    whether it is one, hangs on its bytes alone; of what `identify` returns only the time may come from the fallback.
     `priority` breaks ties between sources, smaller first.
     """
 

@@ -5,7 +5,6 @@ when Postgres and Kafka have everything that follows from it, so one that dies a
 Kafka is away it waits and keeps its partitions.
 """
 
-import gc
 from functools import partial
 from typing import Final
 
@@ -26,9 +25,6 @@ from services.normalizer.wiring import Limits, run_normalizer
 APPLICATION: Final = "kasparro-normalizer"
 """Who we are to the broker and to the database."""
 
-YOUNG_OBJECTS: Final = 200_000
-"""A chunk makes some 100,000 objects that die with it; looking for cycles among them every 700 took a third of the time."""
-
 
 async def run(settings: NormalizerSettings) -> None:
     """Wire and run."""
@@ -45,8 +41,6 @@ def main() -> None:
     """Run until SIGTERM or SIGINT; a bug ends the process with its traceback and a code that is not 0."""
     settings = read_settings(NormalizerSettings)
     configure_logging(settings.log_level, "normalizer", style=settings.log_format)
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     run_until_stopped(run(settings))
 
 

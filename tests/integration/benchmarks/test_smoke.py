@@ -26,7 +26,7 @@ async def test_every_contender_that_is_here_works_and_the_page_says_what_it_left
 @pytest.mark.timeout(120)
 async def test_a_poll_is_measured_when_every_row_is_new_and_when_none_has_changed(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "producer", "--polled", "600", "--rounds", "1")
-    assert re.findall(r"^\| (every row new|nothing changed) \| [1-9]", page, re.MULTILINE) == ["every row new", "nothing changed"]
+    assert re.findall(r"\| (every row new|nothing changed) \| [1-9]", page) == 3 * ["every row new", "nothing changed"]
     assert "<svg" in (tmp_path / "benchmarks-producer.svg").read_text()
 
 

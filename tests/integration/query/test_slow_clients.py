@@ -131,7 +131,8 @@ async def test_three_thousand_slow_clients_keep_no_fast_one_waiting(
             await until(serves, seconds=30)
         server = psutil.Process(child.pid)
         async with attacked(port):
-            until_then, waits, memory, descriptors_held = time.monotonic() + ATTACK_SECONDS, [], 0, 0
+            until_then, memory, descriptors_held = time.monotonic() + ATTACK_SECONDS, 0, 0
+            waits: list[float] = []
             while time.monotonic() < until_then or len(waits) < ANSWERS:
                 began = time.monotonic()
                 async with aiohttp.ClientSession() as fresh, fresh.get(f"{url}/data?limit=200") as answered:

@@ -1,7 +1,6 @@
 """GET /stats and GET /data/raw."""
 
 from base64 import b64encode
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -162,7 +161,7 @@ async def test_a_stalled_consumer_is_told_from_an_idle_one_in_messages_and_in_se
     await client.open()
     tick = record_of(topic, raw_tick("bitcoin", "btc", at=hour_ago))
     async with client.transaction() as transaction:
-        await transaction.send([replace(tick, partition=0), replace(tick, partition=1)])
+        await transaction.send([tick._replace(partition=0), tick._replace(partition=1)])
         await transaction.commit_offset(created_topics.group, topic, 0, 1)
     await client.close()
     async with serve(database_url=database_url, servers=kafka_bootstrap_servers, stalled_seconds=1.0) as api:

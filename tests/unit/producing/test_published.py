@@ -39,7 +39,8 @@ class Shards:
     def poll(self, shard: str, rows: list[tuple[int, int]]) -> None:
         published = Published(self.memories, shard)
         contents = {content_of(str(listing), tick(version)): (listing, version) for listing, version in rows}
-        self.published += [row for content, row in contents.items() if not published.holds(content)]
+        lacking = published.lacking(contents.keys())
+        self.published += [row for content, row in contents.items() if content in lacking]
         memory = ShardMemory(frozenset(contents), published.carried_on(frozenset(contents)))
         self.memories.pop(shard, None)
         self.memories[shard] = memory
