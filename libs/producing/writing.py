@@ -115,9 +115,14 @@ class PartitionWriter:
         await self._client.close()
 
     async def _open(self) -> None:
-        if not self._client.is_open:
-            await self._client.open()
+        if self._client.is_open:
+            return
+        await self._client.open()
+        try:
             self._next_command = await self._owned.committed_offset()
+        except BaseException:
+            await self._client.close()  # who finds it open takes it that the offset is known
+            raise
 
     async def _attempt(self, compose: Compose, command: TopicRecord | None) -> bool:
         if command is not None and command.offset < self._next_command:

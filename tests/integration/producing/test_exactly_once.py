@@ -14,7 +14,9 @@ from aiokafka import AIOKafkaProducer
 from libs.contracts.run_events import ShardPublished
 from libs.kafka import transactions
 from libs.kafka.errors import KafkaUnreachableError
+from libs.kafka.groups import OwnedPartition
 from libs.kafka.records import Position, Record
+from libs.kafka.tailing import read_to_end
 from libs.kafka.transactions import Transaction, TransactionalClient
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
@@ -223,3 +225,36 @@ async def test_a_transaction_that_was_left_open_is_ended_at_once_although_others
     async with asyncio.timeout(transactions.TRANSACTION_TIMEOUT_MS / 1000 / 3):
         story = await bench.story(run_id)
     assert story.counts() == (500, 0, 500, 0)
+
+
+async def test_what_was_done_is_asked_for_until_it_is_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit of a plan lands and its answer does not; nor, at first, does the answer to where the group stands."""
+    serve(bench, coins(range(60)))
+    transaction, committed_offset = TransactionalClient.transaction, OwnedPartition.committed_offset
+    away: list[str] = []
+
+    @asynccontextmanager
+    async def committed_unheard(client: TransactionalClient) -> AsyncIterator[Transaction]:
+        async with transaction(client) as opened:
+            yield opened
+        if not away:
+            away.append("commit")
+            await client.close()
+            raise KafkaUnreachableError("no answer to the commit")
+
+    async def unanswered_once(owned: OwnedPartition) -> int:
+        if away == ["commit"]:
+            away.append("offset")
+            raise KafkaUnreachableError("no answer to the question")
+        return await committed_offset(owned)
+
+    monkeypatch.setattr(TransactionalClient, "transaction", committed_unheard)
+    monkeypatch.setattr(OwnedPartition, "committed_offset", unanswered_once)
+    bench.start(coingecko(bench))
+    story = await bench.run()
+    assert story.counts() == (60, 0, 60, 0)
+    assert (await bench.run()).counts() == (60, 60, 0, 0)
+    assert away == ["commit", "offset"]
+    commands = await read_to_end(bench.connection, bench.topics.commands.name)
+    assert Counter(record.key for record in commands) == {b"*": 2, b"1": 2}
+    assert len(bench.server.requests) == 2
