@@ -57,6 +57,7 @@ class PartitionWriter:
     """The writer of one owned command partition.
 
     All of a process take turns (`turn`): a claim that is overtaken by one of our own is a decision made twice for nothing.
+    An id is opened outside of them: whoever has the turn may be waiting behind the transaction that opening it ends.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class PartitionWriter:
         self._cursors = cursors
         self._clock = clock
         self._turn = turn
+        self._one_at_a_time = asyncio.Lock()
         self._next_command = 0
         self._away = False
 
@@ -88,8 +90,10 @@ class PartitionWriter:
         retry_seconds, expiries = FIRST_RETRY_SECONDS, 0
         while True:
             try:
-                async with self._turn:
-                    written = await self._attempt(compose, command)
+                async with self._one_at_a_time:
+                    await self._open()
+                    async with self._turn:
+                        written = await self._attempt(compose, command)
             except _OvertakenError:
                 continue
             except (KafkaUnreachableError, WedgedProducerError) as error:
@@ -110,10 +114,17 @@ class PartitionWriter:
         """Close the client; a transaction that is open is aborted."""
         await self._client.close()
 
-    async def _attempt(self, compose: Compose, command: TopicRecord | None) -> bool:
-        if not self._client.is_open:
-            await self._client.open()
+    async def _open(self) -> None:
+        if self._client.is_open:
+            return
+        await self._client.open()
+        try:
             self._next_command = await self._owned.committed_offset()
+        except BaseException:
+            await self._client.close()  # who finds it open takes it that the offset is known
+            raise
+
+    async def _attempt(self, compose: Compose, command: TopicRecord | None) -> bool:
         if command is not None and command.offset < self._next_command:
             log.info("command_already_done", partition=command.partition, offset=command.offset)
             return False

@@ -22,18 +22,25 @@ class AssetPublisher:
     outlets: Outlets
     _owed: dict[str, int | None] = field(default_factory=dict)
 
-    def owe(self, written: Sequence[Written]) -> None:
-        """Note what was committed; it will be published by `publish`, so it overtakes nothing until then."""
-        for one in written:
-            self._owed.update(_versions(one.changed, one.gone))
+    def owe(self, written: Written) -> None:
+        """Note what has just been committed; it will be published by `publish`, so it overtakes nothing until then."""
+        self._owed.update(_versions(written.changed, written.gone))
 
     async def publish(self, written: Sequence[Written]) -> int:
-        """Return how many records were published, once Kafka has them and none is behind the table."""
+        """Return how many records were published, once Kafka has them and none is behind the table.
+
+        An asset that is owed no more was published since, by a chunk of the other lane which may be acknowledged: whoever sent
+        an older version behind that one and died would leave it for the newest.
+        """
         sent: dict[str, int | None] = {}
-        records: list[Outgoing] = []
         for one in written:
             sent |= _versions(one.changed, one.gone)
-            records += self._records(one.changed, one.gone)
+        published = {uid: version for uid, version in sent.items() if uid not in self._owed}
+        late = await self._find_overtaken(published) if published else {}
+        records: list[Outgoing] = []
+        for one in written:
+            changed = [each for each in one.changed if each.asset.asset_uid not in late]
+            records += self._records(changed, [uid for uid in one.gone if uid not in late])
         await self.outlets.publish(records)
         return len(records) + await self._catch_up(sent)
 
@@ -56,8 +63,11 @@ class AssetPublisher:
 
     async def _overtaken(self, sent: Mapping[str, int | None]) -> dict[str, int | None]:
         """What others have made of the assets since; what our own next chunk made of them is published with that chunk."""
-        found = await self.outlets.through_postgres(lambda: find_overtaken(self.outlets.pool, sent))
+        found = await self._find_overtaken(sent)
         return {uid: version for uid, version in found.items() if uid not in self._owed or self._owed[uid] != version}
+
+    async def _find_overtaken(self, sent: Mapping[str, int | None]) -> dict[str, int | None]:
+        return await self.outlets.through_postgres(lambda: find_overtaken(self.outlets.pool, sent))
 
     async def _current(self, asset_uids: Sequence[str]) -> list[Changed]:
         return await self.outlets.through_postgres(lambda: load_current(self.outlets.pool, asset_uids))

@@ -64,7 +64,7 @@ async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
     async with TaskGroup() as steps:
         steps.create_task(_read_all(chunks, inlets, outlets, lanes))
         for lane in lanes:
-            steps.create_task(_store_all(lane, outlets, applied, publisher))
+            steps.create_task(_store_all(lane, publisher, applied))
         steps.create_task(_publish_all(applied, outlets, chunks, publisher))
 
 
@@ -80,13 +80,10 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
         await lane.put(None)
 
 
-async def _store_all(
-    lane: Queue[_Read | None], outlets: Outlets, applied: Queue[_Applied | None], publisher: AssetPublisher
-) -> None:
+async def _store_all(lane: Queue[_Read | None], publisher: AssetPublisher, applied: Queue[_Applied | None]) -> None:
     while (one := await lane.get()) is not None:
         with _telling_of(one.chunk):
-            written = await _write(one.entries, one.chunk, one.inlet, outlets)  # one transaction; waits an outage out
-        publisher.owe(written)
+            written = await _write(one.entries, one.chunk, one.inlet, publisher)  # one transaction; waits an outage out
         await applied.put(_Applied(one.chunk, written, one.started))
     await applied.put(None)
 
@@ -119,21 +116,25 @@ def _telling_of(chunk: Chunk) -> AbstractContextManager[None]:
     )
 
 
-async def _write(entries: Sequence[Entry], chunk: Chunk, inlet: Inlet, outlets: Outlets) -> list[Written]:
+async def _write(entries: Sequence[Entry], chunk: Chunk, inlet: Inlet, publisher: AssetPublisher) -> list[Written]:
     """Write the entries. When Postgres refuses a value, halve until the one record that holds it is found and set aside."""
+    outlets = publisher.outlets
     try:
-        return [await outlets.through_postgres(lambda: write_chunk(outlets.pool, inlet.destination, chunk.partition, entries))]
+        written = await outlets.through_postgres(lambda: write_chunk(outlets.pool, inlet.destination, chunk.partition, entries))
     except Exception as error:
         if not postgres_errors.is_refusal(error) or not any(isinstance(entry, Tick) for entry in entries):
             raise
         refusal = error
+    else:
+        publisher.owe(written)
+        return [written]
     if len(entries) > 1:
         half = len(entries) // 2
-        first = await _write(entries[:half], chunk, inlet, outlets)
-        return first + await _write(entries[half:], chunk, inlet, outlets)
+        first = await _write(entries[:half], chunk, inlet, publisher)
+        return first + await _write(entries[half:], chunk, inlet, publisher)
     rejected = _refused(entries[0], refusal, chunk)
     await _set_aside([rejected], chunk, inlet, outlets)
-    return await _write([set_aside(rejected)], chunk, inlet, outlets)
+    return await _write([set_aside(rejected)], chunk, inlet, publisher)
 
 
 def _refused(entry: Entry, error: Exception, chunk: Chunk) -> Rejected:

@@ -58,10 +58,11 @@ LOAD = """
         price_spread_percent::text, source_updated_at, fetched_at, tick_id, version
     FROM assets"""
 
-LOAD_CHANGED_BY = LOAD + " WHERE changed_by = ANY($1::uuid[])"
+# As in quotes.LOAD_OTHERS, no array is compared with each row: no index helps here, and a replay asks with a whole chunk.
+LOAD_CHANGED_BY = LOAD + " WHERE changed_by IN (SELECT unnest($1::uuid[]))"
 LOAD_BY_UID = LOAD + " WHERE asset_uid = ANY($1::text[])"
 
-LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by = ANY($1::uuid[])"
+LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by IN (SELECT unnest($1::uuid[]))"
 
 
 TOTAL: Final = Asset._fields.index("listings_total")

@@ -3,15 +3,20 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from aiohttp import web
+from aiokafka import AIOKafkaProducer
 
 from libs.contracts.run_events import ShardPublished
+from libs.kafka import transactions
+from libs.kafka.errors import KafkaUnreachableError
+from libs.kafka.groups import OwnedPartition
 from libs.kafka.records import Position, Record
+from libs.kafka.tailing import read_to_end
 from libs.kafka.transactions import Transaction, TransactionalClient
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
@@ -177,3 +182,79 @@ async def test_a_run_that_was_asked_for_while_nobody_produced_is_made_when_someb
     run_id = await bench.command(lasts=timedelta(minutes=5))
     bench.start(coingecko(bench))
     assert (await bench.story(run_id)).counts() == (5, 0, 5, 0)
+
+
+async def test_a_transaction_that_was_left_open_is_ended_at_once_although_others_of_the_process_wait_behind_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker was away for a moment, too long to abort. Readers stop there until the id is opened again, or for a minute."""
+    all_asked = asyncio.Event()
+
+    def page(number: int) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def respond(_: web.Request) -> web.StreamResponse:
+            if len(bench.server.counts) == 2:
+                all_asked.set()
+            await all_asked.wait()
+            return web.Response(text=json.dumps(coins(range(number * 250, number * 250 + 250))), content_type="application/json")
+
+        return respond
+
+    for number in (1, 2):  # their commands have a partition each
+        bench.server.respond[f"/coins/markets?page={number}"] = page(number)
+    send, left_open = Transaction.send, asyncio.Event()
+
+    async def send_and_lose_the_broker(transaction: Transaction, records: Sequence[Record]) -> list[Position]:
+        positions = await send(transaction, records)
+        if any(record.topic == bench.topics.raw.name for record in records) and not left_open.is_set():
+            left_open.set()
+            raise KafkaUnreachableError("the broker is away")
+        return positions
+
+    aborted = transactions._aborted
+
+    async def not_aborted(producer: AIOKafkaProducer) -> bool:
+        monkeypatch.setattr(transactions, "_aborted", aborted)
+        return False
+
+    monkeypatch.setattr(Transaction, "send", send_and_lose_the_broker)
+    monkeypatch.setattr(transactions, "_aborted", not_aborted)
+    bench.start(coingecko(bench, 500))
+    run_id = await bench.command()
+    async with asyncio.timeout(60):
+        await left_open.wait()
+    async with asyncio.timeout(transactions.TRANSACTION_TIMEOUT_MS / 1000 / 3):
+        story = await bench.story(run_id)
+    assert story.counts() == (500, 0, 500, 0)
+
+
+async def test_what_was_done_is_asked_for_until_it_is_known(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit of a plan lands and its answer does not; nor, at first, does the answer to where the group stands."""
+    serve(bench, coins(range(60)))
+    transaction, committed_offset = TransactionalClient.transaction, OwnedPartition.committed_offset
+    away: list[str] = []
+
+    @asynccontextmanager
+    async def committed_unheard(client: TransactionalClient) -> AsyncIterator[Transaction]:
+        async with transaction(client) as opened:
+            yield opened
+        if not away:
+            away.append("commit")
+            await client.close()
+            raise KafkaUnreachableError("no answer to the commit")
+
+    async def unanswered_once(owned: OwnedPartition) -> int:
+        if away == ["commit"]:
+            away.append("offset")
+            raise KafkaUnreachableError("no answer to the question")
+        return await committed_offset(owned)
+
+    monkeypatch.setattr(TransactionalClient, "transaction", committed_unheard)
+    monkeypatch.setattr(OwnedPartition, "committed_offset", unanswered_once)
+    bench.start(coingecko(bench))
+    story = await bench.run()
+    assert story.counts() == (60, 0, 60, 0)
+    assert (await bench.run()).counts() == (60, 60, 0, 0)
+    assert away == ["commit", "offset"]
+    commands = await read_to_end(bench.connection, bench.topics.commands.name)
+    assert Counter(record.key for record in commands) == {b"*": 2, b"1": 2}
+    assert len(bench.server.requests) == 2
