@@ -14,8 +14,6 @@ from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
 LOCK: Final = "SELECT pg_advisory_xact_lock($1, $2)"
 LOCK_SPACE: Final = 0x6B61
 """Ours among the advisory locks of the database."""
-NEW_LISTINGS: Final = 2**31 - 1
-"""Taken after the partitions by whoever brings a listing for the first time: two that bring the same one take turns."""
 
 Entry = Tick | SetAside
 
@@ -40,7 +38,7 @@ class Written:
 
 
 class _MoreLocksError(Exception):
-    """A listing of the chunk is held under a uid of a partition that is not locked; begin again with that one too."""
+    """A listing of the chunk was held under a uid of a partition that is not locked; begin again with that one too."""
 
     def __init__(self, partitions: set[int]) -> None:
         super().__init__(partitions)
@@ -72,10 +70,14 @@ async def _apply(
         await run_progress.count(connection, destination.source, partition, list(_outcomes(entries, set())))
         return Written(Counted(0, 0, len(entries)))
     await stage(connection, ticks)
-    left = await _lock(connection, destination, locked)
+    for number in sorted(locked):
+        await connection.execute(LOCK, LOCK_SPACE, number)
     known = await raw_ticks.insert_new(connection, destination.raw_table)
     moved_by = await quotes.upsert_newest(connection)
-    known -= await _restore(connection, destination.raw_table, moved_by & known)
+    left = {tick_id: asset_uid for tick_id, asset_uid in moved_by.items() if asset_uid is not None}
+    if missing := set(map(destination.partition_of, left.values())) - locked:
+        raise _MoreLocksError(missing)
+    known -= await _restore(connection, destination.raw_table, moved_by.keys() & known)
     outcomes = list(_outcomes(entries, known))
     await run_progress.count(connection, destination.source, partition, outcomes)
     came = _newest_of_each_content(ticks)
@@ -93,21 +95,6 @@ def _newest_of_each_content(ticks: Sequence[Tick]) -> dict[UUID, Quote]:
     return came
 
 
-async def _lock(connection: Connection, destination: Destination, locked: set[int]) -> dict[str, str]:
-    """Lock what the incoming ticks touch; return the asset_uid that each listing with a changed symbol leaves."""
-    for number in sorted(locked):
-        await connection.execute(LOCK, LOCK_SPACE, number)
-    strays = await quotes.find_strays(connection)
-    if any(stray.held_under is None for stray in strays):
-        await connection.execute(LOCK, LOCK_SPACE, NEW_LISTINGS)
-        strays = await quotes.find_strays(connection)
-    left = {stray.source_id: stray.held_under for stray in strays if stray.held_under is not None}
-    missing = {destination.partition_of(asset_uid) for asset_uid in left.values()} - locked
-    if missing:
-        raise _MoreLocksError(missing)
-    return left
-
-
 async def _restore(connection: Connection, table: str, shown_again: set[UUID]) -> set[UUID]:
     """Keep the raw rows of contents that a listing has come back to; return what had to be stored again, just deleted as old."""
     deleted = shown_again - await raw_ticks.hold(connection, table, shown_again)
@@ -115,9 +102,9 @@ async def _restore(connection: Connection, table: str, shown_again: set[UUID]) -
 
 
 async def _recompute(
-    connection: Connection, destination: Destination, moved: Sequence[Quote], left: Mapping[str, str]
+    connection: Connection, destination: Destination, moved: Sequence[Quote], left: Mapping[UUID, str]
 ) -> Written:
-    """Recompute the assets whose quotes moved; a uid that a listing left is one of them."""
+    """Recompute the assets whose quotes moved; a uid that a listing left (by the tick of this id) is one of them."""
     if not moved:
         return Written(Counted(0, 0, 0))
     changed_by: dict[str, UUID] = {}
@@ -125,7 +112,7 @@ async def _recompute(
     for quote in sorted(moved, key=freshness):
         by_uid.setdefault(quote.asset_uid, []).append(quote)
         changed_by[quote.asset_uid] = quote.tick_id
-        if (old := left.get(quote.source_id)) is not None:
+        if (old := left.get(quote.tick_id)) is not None:
             by_uid.setdefault(old, [])
             changed_by.setdefault(old, quote.tick_id)
     for quote in await quotes.load_others(connection, list(by_uid), [quote.tick_id for quote in moved]):

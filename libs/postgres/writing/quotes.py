@@ -1,16 +1,10 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 from uuid import UUID
 
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection
-
-FIND_STRAYS = """
-    SELECT DISTINCT incoming.source_id, held.asset_uid
-    FROM incoming_ticks AS incoming LEFT JOIN quotes AS held USING (source, source_id)
-    WHERE held.asset_uid IS DISTINCT FROM incoming.asset_uid"""
 
 # Repeated listings collapse here: Postgres refuses to touch a row twice in one statement. In key order: two writers then never
 # wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness.
@@ -36,7 +30,7 @@ UPSERT_NEWEST = """
         excluded.source_updated_at, excluded.fetched_at, excluded.tick_id, excluded.run_id)
     WHERE (held.source_updated_at, held.fetched_at, held.tick_id)
         < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)
-    RETURNING tick_id"""
+    RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid"""
 
 # The uids by the index quotes_asset_uid. What is unnested is joined or hashed; an array would be gone through for every row of
 # the table, by the plan that Postgres keeps from when the table was small.
@@ -48,21 +42,12 @@ LOAD_OTHERS = """
     WHERE asset_uid IN (SELECT unnest($1::text[])) AND tick_id NOT IN (SELECT unnest($2::uuid[]))"""
 
 
-class Stray(NamedTuple):
-    """A listing whose held quote, if any, belongs to another asset_uid than the one that came."""
+async def upsert_newest(connection: Connection) -> dict[UUID, str | None]:
+    """Keep what is newer than what is held, of each incoming listing.
 
-    source_id: str
-    held_under: str | None
-
-
-async def find_strays(connection: Connection) -> list[Stray]:
-    """Return the incoming listings that are new (held under None) or changed their symbol; in quiet times there are none."""
-    return [Stray(*row) for row in await connection.fetch(FIND_STRAYS)]
-
-
-async def upsert_newest(connection: Connection) -> set[UUID]:
-    """Keep what is newer than what is held, of each incoming listing; return the tick_ids of the rows that moved."""
-    return {row[0] for row in await connection.fetch(UPSERT_NEWEST)}
+    Returns the tick_ids of the rows that moved, each with the asset_uid that its listing has left by it: nearly always None.
+    """
+    return {row[0]: row[1] for row in await connection.fetch(UPSERT_NEWEST)}
 
 
 async def load_others(connection: Connection, asset_uids: Sequence[str], known: Sequence[UUID]) -> list[Quote]:

@@ -1,6 +1,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -15,7 +16,7 @@ from libs.domain.numbers import number_of
 from libs.domain.quotes import freshness
 from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
-from libs.postgres.pool import Pool
+from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import run_progress
 from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, write_chunk
 from libs.postgres.writing.run_progress import Outcome
@@ -178,6 +179,29 @@ async def test_two_writers_at_the_same_time_neither_deadlock_nor_disagree(pool: 
     together = await snapshot(pool)
     assert together["quotes"] == alone["quotes"]
     assert together["assets"] == alone["assets"]
+
+
+async def test_a_new_listing_told_under_two_symbols_at_once_leaves_one_asset(pool: Pool) -> None:
+    """Of partitions with locks of their own: whoever comes second learns only from the row itself whose it was."""
+    assert place_of("gold") != place_of("silver")
+    first, second = tick("one", "gold"), tick("one", "silver", minute=1)
+    async with pool.acquire() as connection, connection.transaction():
+        await write_chunk(Only(connection), COINGECKO, place_of("gold"), numbered([first]))  # type: ignore[arg-type] # all of a pool that is used
+        ours = asyncio.create_task(write_chunk(pool, COINGECKO, place_of("silver"), numbered([second])))
+        await eventually(waits_for_a_lock(pool), "we wait for the other's listing")
+    written = await ours
+    assert ([one.asset.asset_uid for one in written.changed], list(written.gone)) == (["silver"], ["gold"])
+    assert [row["asset_uid"] for row in await pool.fetch("SELECT asset_uid FROM assets")] == ["silver"]
+
+
+class Only:
+    """A pool of one connection, whose transaction is somebody else's to end."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def acquire(self) -> AbstractAsyncContextManager[Connection]:
+        return nullcontext(self._connection)
 
 
 Log = dict[tuple[str, int], list[Entry]]
