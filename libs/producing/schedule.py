@@ -92,6 +92,8 @@ class Schedule:
     async def _request_if_due(self, interval: timedelta) -> Writing | None:
         now, mark = self.clock.utc(), self.view.scheduled
         if mark is not None:
+            if self._marked is not None and mark.requested_at == self._marked[0]:
+                self.start_up.run_requested()  # by us, and the answer to the commit was lost
             self.wait = self._until_due(mark, interval, now)
             if self.wait > timedelta(0):
                 return None

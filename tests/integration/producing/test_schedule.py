@@ -2,19 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
+
 from libs.contracts.run_events import RunRequested, RunSkipped
 from libs.domain.runs import Trigger
+from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.tailing import Start, open_tail
+from libs.kafka.transactions import Transaction, TransactionalClient
 from libs.producing.quota import Budget
 from libs.producing.schedule import START_UP_PAUSE
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
-from tests.integration.producing.bench import Ahead, Bench, coins, event_in
+from tests.integration.producing.bench import Ahead, Bench, MovedClock, coins, event_in
 from tests.integration.producing.provider_server import answer
 
 
@@ -76,6 +81,27 @@ async def test_the_pause_between_two_starts_is_no_longer_than_the_interval(bench
     bench.start(coingecko(bench), interval=interval)
     before, after = await scheduled(bench, lambda runs: len(runs) == 2)
     assert interval - timedelta(seconds=0.1) < after.at - before.at < START_UP_PAUSE
+
+
+async def test_a_run_at_the_start_is_requested_once_although_its_commit_is_not_heard_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transaction, unheard = TransactionalClient.transaction, asyncio.Event()
+
+    @asynccontextmanager
+    async def committed_unheard(client: TransactionalClient) -> AsyncIterator[Transaction]:
+        async with transaction(client) as opened:
+            yield opened
+        if not unheard.is_set():
+            unheard.set()
+            await client.close()
+            raise KafkaUnreachableError("no answer to the commit")
+
+    monkeypatch.setattr(TransactionalClient, "transaction", committed_unheard)
+    moved = replace(bench, clock=MovedClock())
+    moved.start(coingecko(moved), interval=timedelta(hours=1))
+    first, second = (await scheduled(moved, lambda runs: len(runs) >= 2))[:2]
+    assert second.at - first.at >= timedelta(hours=1)
 
 
 async def test_another_replica_that_takes_over_keeps_the_period(bench: Bench) -> None:
