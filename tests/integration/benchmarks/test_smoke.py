@@ -46,6 +46,14 @@ async def test_every_list_is_walked_to_its_end_in_every_order(tmp_path: Path) ->
     assert "<svg" in (tmp_path / "benchmarks-paging.svg").read_text()
 
 
+@pytest.mark.timeout(180)
+async def test_a_backlog_and_the_listings_grow_and_cost_and_memory_are_told_of_each(tmp_path: Path) -> None:
+    growing = ("--backlog", "1000", "--backlog", "3000", "--spread", "100", "--spread", "900", "--ticks", "2000")
+    page = await _page(tmp_path, "--part", "growth", "--listings", "200", "--chunk", "200", *growing)
+    assert re.findall(r"^\| ([\d,]+) \| [1-9].* \| [1-9]\d+ \|$", page, re.MULTILINE) == ["1,000", "3,000", "100", "900"]
+    assert "<svg" in (tmp_path / "benchmarks-growth.svg").read_text()
+
+
 async def _page(folder: Path, *arguments: str) -> str:
     page = folder / "benchmarks.md"
     command = (sys.executable, "-m", "benchmarks", *arguments, "--report", str(page))
