@@ -3,20 +3,15 @@
 One client asks for one page at a time, as who copies a list does. Each walk must meet every row exactly once.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from statistics import median
-from typing import Any, NamedTuple, get_args
-
-import msgspec
+from typing import NamedTuple, get_args
 
 from benchmarks.answering import KASPARRO, serving
 from benchmarks.contenders import WHOLE
 from benchmarks.ground import Ground
 from benchmarks.ingest import measure
-from benchmarks.load import read_answer
+from benchmarks.load import Client, open_client
 from benchmarks.report import Section, say
 from benchmarks.ticks import Workload, publish
 from services.query.handlers.assets import Sort
@@ -66,30 +61,6 @@ class Tenth(NamedTuple):
 
     p50_ms: float
     p99_ms: float
-
-
-class Client(NamedTuple):
-    """One connection, kept open."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def page(self, path: str) -> tuple[float, Mapping[str, Any]]:
-        """Return the milliseconds until the page was there, and the page."""
-        asked = time.perf_counter()
-        self.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n".encode())
-        body = await read_answer(self.reader)
-        return 1_000 * (time.perf_counter() - asked), msgspec.json.decode(body)
-
-
-@asynccontextmanager
-async def open_client(port: int) -> AsyncIterator[Client]:
-    """Connect to the API."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield Client(reader, writer)
-    finally:
-        writer.close()
 
 
 async def walked(client: Client, walk: Walk, rows: int) -> list[float]:

@@ -116,7 +116,7 @@ async def compare(ground: Ground, listings: int, rounds: int) -> Section:
         for round_, pages in enumerate(rounds_of_pages(Workload(listings * rounds, listings)), start=1):
             for kind, held in runs.items():
                 provider.show(pages)
-                held.append(await _poll(asked, provider, producer, listings, published=listings if kind == NEW else 0))
+                held.append(await poll(asked, provider, [producer], listings, published=listings if kind == NEW else 0))
                 say(
                     f"{round_}/{rounds}  {kind:<16} {held[-1].listings_per_second:>8,.0f} listings/s  "
                     f"{held[-1].cpu_us_per_listing:>5.0f} us CPU"
@@ -131,14 +131,15 @@ async def compare(ground: Ground, listings: int, rounds: int) -> Section:
     )
 
 
-async def _poll(asked: Runs, provider: Provider, producer: psutil.Process, listings: int, *, published: int) -> Polled:
-    used = cpu_seconds(producer)
+async def poll(asked: Runs, provider: Provider, producers: Sequence[psutil.Process], listings: int, *, published: int) -> Polled:
+    """Ask for a run, and return how fast it was; what it published must be so many rows."""
+    used = sum(map(cpu_seconds, producers))
     shards = await asked.run()
     ended, counts = time.monotonic(), [shard.counts for shard in shards]
     told = (sum(count.fetched for count in counts), sum(count.published for count in counts))
     if told != (listings, published) or provider.asked_at is None:
         raise SystemExit(f"error: fetched and published {told} instead of {(listings, published)}")
-    return Polled(listings / (ended - provider.asked_at), 1e6 * (cpu_seconds(producer) - used) / listings)
+    return Polled(listings / (ended - provider.asked_at), 1e6 * (sum(map(cpu_seconds, producers)) - used) / listings)
 
 
 def _line(kind: str, held: Sequence[Polled]) -> str:

@@ -1,6 +1,7 @@
 """A CoinGecko on this machine: pages made beforehand, so that what is measured is not how fast they are made."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,20 +17,25 @@ PAGE_ROWS = 250
 
 @dataclass(slots=True)
 class Provider:
-    """What is answered now, page after page; `asked_at` is when the first page was asked for since that was set."""
+    """What is answered now, page after page.
+
+    Since that was set, `asked_at` is when the first page was asked for, and `asked` how often each was.
+    """
 
     base_url: str
     pages: list[bytes] = field(default_factory=list)
     asked_at: float | None = None
+    asked: Counter[int] = field(default_factory=Counter)
 
     def show(self, pages: list[bytes]) -> None:
         """Answer with these pages from now on."""
-        self.pages, self.asked_at = pages, None
+        self.pages, self.asked_at, self.asked = pages, None, Counter()
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer with a page; behind the last one, with an empty list."""
         self.asked_at = self.asked_at or time.monotonic()
         number = int(request.query["page"])
+        self.asked[number] += 1
         body = self.pages[number - 1] if number <= len(self.pages) else b"[]"
         return web.Response(body=body, content_type="application/json")
 

@@ -54,6 +54,17 @@ async def test_a_backlog_and_the_listings_grow_and_cost_and_memory_are_told_of_e
     assert "<svg" in (tmp_path / "benchmarks-growth.svg").read_text()
 
 
+@pytest.mark.timeout(240)
+async def test_replicas_do_no_work_twice(tmp_path: Path) -> None:
+    few = ("--ticks", "2000", "--listings", "200", "--polled", "600", "--replicas", "1", "--replicas", "2")
+    page = await _page(tmp_path, "--part", "scaling", *few)
+    assert re.findall(r"^\| (\d) \| .* \| ([\d,]+) \| ([\d,]+) \| (\d+) \|$", page, re.MULTILINE) == [
+        *[(replicas, "2,000", "2,000", "0") for replicas in "12"],  # records handled, rows, how far behind
+        *[(replicas, "3", "3", "0") for replicas in "12"],  # requests, pages, pages asked for twice
+    ]
+    assert "<svg" in (tmp_path / "benchmarks-scaling.svg").read_text()
+
+
 async def _page(folder: Path, *arguments: str) -> str:
     page = folder / "benchmarks.md"
     command = (sys.executable, "-m", "benchmarks", *arguments, "--report", str(page))
