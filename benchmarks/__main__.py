@@ -5,6 +5,9 @@ make bench ARGS="--part ticks --rounds 1 --only Kasparro"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
 make bench ARGS="--part freshness --rate 5000 --seconds 20"
+make bench ARGS="--part paging --listings 15000 --ticks 300000"
+make bench ARGS="--part growth --backlog 100000 --backlog 2000000 --spread 1000 --spread 100000"
+make bench ARGS="--part scaling --replicas 1 --replicas 2 --replicas 3"
 """
 
 import asyncio
@@ -15,13 +18,16 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import answering, freshness, ingest, polling
+from benchmarks import answering, freshness, growth, ingest, paging, polling, scaling
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import ROOT, Ground, ground
 from benchmarks.report import Section, say, write
 from benchmarks.ticks import Workload, publish
 
 CHUNKS = (5_000, 20_000)
+BACKLOGS = (100_000, 2_000_000)
+SPREADS = (1_000, 15_000, 100_000)
+REPLICAS = (1, 2, 3)
 
 
 class Part(StrEnum):
@@ -31,6 +37,9 @@ class Part(StrEnum):
     ANSWERS = "answers"
     PRODUCER = "producer"
     FRESHNESS = "freshness"
+    PAGING = "paging"
+    GROWTH = "growth"
+    SCALING = "scaling"
 
 
 def main(
@@ -44,6 +53,9 @@ def main(
     seconds: Annotated[float, typer.Option(help="For how long")] = 20.0,
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
     chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
+    backlog: Annotated[list[int] | None, typer.Option(help="Ticks of a backlog, for the growth; several times")] = None,
+    spread: Annotated[list[int] | None, typer.Option(help="Listings of so many ticks, for the growth; several times")] = None,
+    replicas: Annotated[list[int] | None, typer.Option(help="How many of a process, for the scaling; several times")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the page here, with its pictures beside it")] = None,
 ) -> None:
     """Measure Kasparro against what a user would pick instead."""
@@ -56,6 +68,14 @@ def main(
         sections.append(asyncio.run(_on_a_ground(lambda ground_: polling.compare(ground_, polled, rounds))))
     if Part.FRESHNESS in parts:
         sections.append(asyncio.run(_on_a_ground(lambda ground_: freshness.measure(ground_, listings, rate, seconds))))
+    if Part.PAGING in parts:
+        sections.append(asyncio.run(_on_a_ground(lambda ground_: paging.compare(ground_, listings, ticks, rounds))))
+    if Part.GROWTH in parts:
+        growing = growth.compare(backlog or BACKLOGS, listings, spread or SPREADS, ticks, chunk_records=(chunk or CHUNKS)[0])
+        sections.append(asyncio.run(growing))
+    if Part.SCALING in parts:
+        work, counts = Workload(ticks, listings), replicas or REPLICAS
+        sections.append(asyncio.run(_on_a_ground(lambda ground_: scaling.compare(ground_, work, polled, counts))))
     for section in sections:
         say(f"\n{section.title}\n{section.text}")
     if report is not None:

@@ -63,5 +63,10 @@ async def ground() -> AsyncIterator[Ground]:
         await asyncio.to_thread(migrate, url)
         connection = KafkaConnection(broker.bootstrap_servers, "benchmark")
         await ensure_topics(connection, TOPICS)
-        async with open_pool(url, application="benchmark", connections=2, statement_seconds=60) as pool:
-            yield Ground(connection, url, pool)
+        try:
+            async with open_pool(url, application="benchmark", connections=2, statement_seconds=60) as pool:
+                yield Ground(connection, url, pool)
+        finally:
+            broker.child.reap()
+            database.child.ask_to_stop()  # and not killed: its children would write into the folder that is deleted now
+            await database.child.until_ended()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import psutil
@@ -42,6 +43,15 @@ STORED = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM raw_coingec
 """How many rows have been inserted, committed or not: as cheap as a look can be. No tick of a workload is there twice."""
 
 
+class Look(NamedTuple):
+    """How things stood at a moment: rows inserted, committed or not, and what the process held and had used by then."""
+
+    at: float
+    inserted: int
+    rss: int
+    cpu_seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One run. `missing` counts ticks without a row; `wrong` listings that do not show their newest tick."""
@@ -51,6 +61,7 @@ class Measured:
     peak_mib: float
     missing: int
     wrong: int
+    looks: Sequence[Look]
 
 
 async def measure(
@@ -70,36 +81,37 @@ async def measure(
     python = await python_of(contender.peer)
     arguments = ("worker", "-l", "error") if contender is PLAIN_FAUST else ()
     async with service(ground, contender.module, *arguments, python=python, **environment) as process:
-        seconds, first, peak = await _watch(ground, process, work.ticks)
-        cpu = cpu_seconds(process)
+        seconds, first, looks = await _watch(ground, process, work.ticks)
     stored = int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))
     rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
     shown = {row["source_id"]: row["tick_id"] for row in rows}
     return Measured(
         ticks_per_second=(stored - first) / seconds,
-        cpu_us_per_tick=1e6 * cpu / max(1, stored),
-        peak_mib=peak / 2**20,
+        cpu_us_per_tick=1e6 * looks[-1].cpu_seconds / max(1, stored),
+        peak_mib=max(look.rss for look in looks) / 2**20,
         missing=work.ticks - stored,
         wrong=sum(shown.get(listing) != tick_id for listing, tick_id in newest.items()),
+        looks=looks,
     )
 
 
-async def _watch(ground: Ground, process: psutil.Process, ticks: int) -> tuple[float, int, int]:
-    """Return the seconds from the first rows to the last ones, how many the first were, and the most memory seen."""
-    first, began, peak, seen, moved = 0, 0.0, 0, 0, time.monotonic()
+async def _watch(ground: Ground, process: psutil.Process, ticks: int) -> tuple[float, int, Sequence[Look]]:
+    """Return the seconds from the first rows to the last ones, how many the first were, and what was seen on the way."""
+    first, began, moved = 0, 0.0, time.monotonic()
+    looks: list[Look] = []
     while True:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             raise SystemExit("error: the contender has ended by itself; its words are above")
         now, inserted = time.monotonic(), int(await ground.pool.fetchval(STORED))
         if inserted and not first and (first := int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))):
             began = now
+        if looks and inserted != looks[-1].inserted:
+            moved = now
+        looks.append(Look(now, inserted, process.memory_info().rss, cpu_seconds(process)))
         if inserted >= ticks and int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko")) >= ticks:
-            return time.monotonic() - began, first, peak
-        if inserted != seen:
-            seen, moved = inserted, now
-        elif now - moved > STANDSTILL_SECONDS:
-            return moved - began, first, peak
-        peak = max(peak, process.memory_info().rss)
+            return time.monotonic() - began, first, looks
+        if now - moved > STANDSTILL_SECONDS:
+            return moved - began, first, looks
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -1,10 +1,13 @@
-"""A client that asks as fast as it is answered: so many connections, each with one request at a time."""
+"""Clients of an API: so many connections that ask as fast as they are answered, or one that reads page after page."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import cycle
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 
 class Answered(NamedTuple):
@@ -48,3 +51,27 @@ async def read_answer(reader: asyncio.StreamReader) -> bytes:
     if not length.strip():
         raise RuntimeError("an answer without its length")
     return await reader.readexactly(int(length))
+
+
+class Client(NamedTuple):
+    """One connection, kept open."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def page(self, path: str) -> tuple[float, Mapping[str, Any]]:
+        """Return the milliseconds until the page was there, and the page."""
+        asked = time.perf_counter()
+        self.writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n".encode())
+        body = await read_answer(self.reader)
+        return 1_000 * (time.perf_counter() - asked), msgspec.json.decode(body)
+
+
+@asynccontextmanager
+async def open_client(port: int) -> AsyncIterator[Client]:
+    """Connect to who listens on a port."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()

@@ -51,6 +51,11 @@ class Shape(NamedTuple):
     source: str
     pages: Callable[[list[bytes]], list[bytes]]
 
+    @property
+    def module(self) -> str:
+        """The producer's process."""
+        return f"services.producers.{self.source}"
+
     def settings(self, provider: Provider, listings: int) -> dict[str, str]:
         """Return the environment of a producer that polls when it is asked to, as fast as it can."""
         name = self.source.upper()
@@ -63,10 +68,11 @@ class Shape(NamedTuple):
         }
 
 
+PAGED = Shape(f"CoinGecko's pages of {PAGE_ROWS}, rows of 340 bytes", "coingecko", in_pages)
 SHAPES = (
     Shape("one answer, rows of 340 bytes", "coinpaprika", in_one_answer),
     Shape("one answer, CoinPaprika's rows of 740 bytes", "coinpaprika", in_coinpaprikas_words),
-    Shape(f"CoinGecko's pages of {PAGE_ROWS}, rows of 340 bytes", "coingecko", in_pages),
+    PAGED,
 )
 
 
@@ -138,13 +144,13 @@ async def _rounds(ground: Ground, shape: Shape, listings: int, rounds: int) -> d
     async with (
         open_provider() as provider,
         open_runs(ground, shape.source) as asked,
-        service(ground, f"services.producers.{shape.source}", **shape.settings(provider, listings)) as producer,
+        service(ground, shape.module, **shape.settings(provider, listings)) as producer,
     ):
         for round_, rows in enumerate(rounds_of_rows(Workload(listings * (rounds + 1), listings))):
             pages = shape.pages(rows)
             for kind, held in runs.items():
                 provider.show(pages)
-                run = await _poll(asked, provider, producer, listings, published=listings if kind == NEW else 0)
+                run = await poll(asked, provider, [producer], listings, published=listings if kind == NEW else 0)
                 if round_ == 0:
                     continue
                 held.append(run)
@@ -155,14 +161,15 @@ async def _rounds(ground: Ground, shape: Shape, listings: int, rounds: int) -> d
     return runs
 
 
-async def _poll(asked: Runs, provider: Provider, producer: psutil.Process, listings: int, *, published: int) -> Polled:
-    used = cpu_seconds(producer)
+async def poll(asked: Runs, provider: Provider, producers: Sequence[psutil.Process], listings: int, *, published: int) -> Polled:
+    """Ask for a run, and return how fast it was; what it published must be so many rows."""
+    used = sum(map(cpu_seconds, producers))
     shards = await asked.run()
     ended, counts = time.monotonic(), [shard.counts for shard in shards]
     told = (sum(count.fetched for count in counts), sum(count.published for count in counts))
     if told != (listings, published) or provider.answered_at is None:
         raise SystemExit(f"error: fetched and published {told} instead of {(listings, published)}")
-    return Polled(listings / (ended - provider.answered_at), 1e6 * (cpu_seconds(producer) - used) / listings)
+    return Polled(listings / (ended - provider.answered_at), 1e6 * (sum(map(cpu_seconds, producers)) - used) / listings)
 
 
 def _line(shape: Shape, kind: str, held: Sequence[Polled]) -> str:

@@ -1,6 +1,7 @@
 """Providers on this machine: answers made beforehand, so that what is measured is not how fast they are made."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,19 +19,24 @@ PAGE_ROWS = 250
 
 @dataclass(slots=True)
 class Provider:
-    """What is answered now, page after page; `answered_at` is when the first was since that was set."""
+    """What is answered now, page after page.
+
+    Since that was set, `answered_at` is when the first page was, and `asked` how often each was asked for.
+    """
 
     base_url: str
     pages: list[bytes] = field(default_factory=list)
     answered_at: float | None = None
+    asked: Counter[int] = field(default_factory=Counter)
 
     def show(self, pages: list[bytes]) -> None:
         """Answer with these pages from now on."""
-        self.pages, self.answered_at = pages, None
+        self.pages, self.answered_at, self.asked = pages, None, Counter()
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer with a page; behind the last one, with an empty list."""
         number = int(request.query.get("page", "1"))
+        self.asked[number] += 1
         body = self.pages[number - 1] if number <= len(self.pages) else b"[]"
         self.answered_at = self.answered_at or time.monotonic()
         return web.Response(body=body, content_type="application/json")

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
@@ -53,12 +54,15 @@ def make(work: Workload) -> Iterator[RawTickFrame]:
         )
 
 
-async def publish(connection: KafkaConnection, work: Workload) -> dict[str, UUID]:
-    """Fill the raw topic; return what each listing must show in the end: source_id -> tick_id of its newest tick."""
+async def publish(connection: KafkaConnection, work: Workload, *, beginning: int = 0) -> dict[str, UUID]:
+    """Fill the raw topic, from the tick of this number; return what each listing must show in the end.
+
+    That is source_id -> tick_id of its newest tick, for the listings of which one was published.
+    """
     newest: dict[str, UUID] = {}
     async with open_publisher(connection, timeout_seconds=60) as publisher:
         batch: list[Record] = []
-        for frame in make(work):
+        for frame in islice(make(work), beginning, None):
             newest[frame.source_id] = frame.tick_id
             batch.append(Record(TOPIC, frame.asset_uid.encode(), encode_raw_tick(frame)))
             if len(batch) == BATCH:

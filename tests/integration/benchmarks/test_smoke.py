@@ -37,6 +37,34 @@ async def test_the_time_until_a_tick_is_seen_is_measured_in_a_stream_and_alone(t
     assert "<svg" in (tmp_path / "benchmarks-freshness.svg").read_text()
 
 
+@pytest.mark.timeout(120)
+async def test_every_list_is_walked_to_its_end_in_every_order(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "paging", "--listings", "450", "--ticks", "2000", "--rounds", "1")
+    walked = dict(re.findall(r"^\| ([^|]+) \| (\d+) \|(?: \d+\.\d\d \|){7}$", page, re.MULTILINE))
+    orders = [sign + order for order in ("rank", "market_cap", "price", "volume", "updated_at", "uid") for sign in ("", "-")]
+    assert walked == {"rank, nothing rendered before": "10"} | dict.fromkeys(orders, "10") | {"raw rows, newest first": "5"}
+    assert "<svg" in (tmp_path / "benchmarks-paging.svg").read_text()
+
+
+@pytest.mark.timeout(180)
+async def test_a_backlog_and_the_listings_grow_and_cost_and_memory_are_told_of_each(tmp_path: Path) -> None:
+    growing = ("--backlog", "1000", "--backlog", "3000", "--spread", "100", "--spread", "900", "--ticks", "2000")
+    page = await _page(tmp_path, "--part", "growth", "--listings", "200", "--chunk", "200", *growing)
+    assert re.findall(r"^\| ([\d,]+) \| [1-9].* \| [1-9]\d+ \|$", page, re.MULTILINE) == ["1,000", "3,000", "100", "900"]
+    assert "<svg" in (tmp_path / "benchmarks-growth.svg").read_text()
+
+
+@pytest.mark.timeout(240)
+async def test_replicas_do_no_work_twice(tmp_path: Path) -> None:
+    few = ("--ticks", "2000", "--listings", "200", "--polled", "600", "--replicas", "1", "--replicas", "2")
+    page = await _page(tmp_path, "--part", "scaling", *few)
+    assert re.findall(r"^\| (\d) \| .* \| ([\d,]+) \| ([\d,]+) \| (\d+) \|$", page, re.MULTILINE) == [
+        *[(replicas, "2,000", "2,000", "0") for replicas in "12"],  # records handled, rows, how far behind
+        *[(replicas, "3", "3", "0") for replicas in "12"],  # requests, pages, pages asked for twice
+    ]
+    assert "<svg" in (tmp_path / "benchmarks-scaling.svg").read_text()
+
+
 async def _page(folder: Path, *arguments: str) -> str:
     page = folder / "benchmarks.md"
     command = (sys.executable, "-m", "benchmarks", *arguments, "--report", str(page))

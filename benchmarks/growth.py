@@ -1,0 +1,156 @@
+"""What a tick costs, and how much memory the normalizer holds, as the backlog grows and as there are more listings.
+
+Processor time counts from the first rows to the last, so that starting, which costs the same each time, does not make a short
+backlog the dearer one.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import UUID
+
+from benchmarks.contenders import WHOLE
+from benchmarks.ground import Ground, ground
+from benchmarks.ingest import Look, Measured, measure
+from benchmarks.report import Section, say
+from benchmarks.ticks import Workload, publish
+
+QUARTERS = 4
+SETTLED = 0.95
+"""Of the looks of a quarter, the share that held no more than what is told: one look's rest is not its memory."""
+VERSIONS = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM asset_versions"
+BACKLOG_HEAD = """\
+| backlog | ticks/s | CPU us a tick | first quarter | last quarter | MiB at 25 % | 50 % | 75 % | 100 % | peak MiB |
+|---|---|---|---|---|---|---|---|---|---|"""
+LISTINGS_HEAD = "| listings | ticks/s | CPU us a tick | versions of assets a tick | peak MiB |\n|---|---|---|---|---|"
+TEXT = """\
+The normalizer as it is deployed, {chunk:,} records a chunk, one run each; every tick had a row in the end, and every listing
+showed its newest. Processor time is the normalizer's own, from the first rows to the last. *MiB at 25 %* is what it held while it
+worked through the first quarter of the backlog: all but a twentieth of the looks, twenty a second, saw no more.
+
+A backlog of {listings:,} listings that grows:
+
+{backlogs}
+
+{ticks:,} ticks of more and more listings. The more there are, the fewer ticks of a chunk are of one and the same, and the more
+versions of assets are made, written and published; a tick is the same work. From the fewest listings to the most, the cost of
+a tick grows by {per_version:.0f} us for each version more.
+
+{spreads}
+"""
+
+
+class Quarter(NamedTuple):
+    """What a quarter of the ticks took, and what the process held meanwhile."""
+
+    us_per_tick: float | None
+    mib: float
+
+
+class Run(NamedTuple):
+    """A backlog that was worked through."""
+
+    work: Workload
+    measured: Measured
+    versions: int
+
+    @property
+    def us_per_tick(self) -> float:
+        """Processor time of the normalizer from the first rows to the last."""
+        return _us_per_tick(_working(self.measured.looks)) or self.measured.cpu_us_per_tick
+
+    @property
+    def versions_per_tick(self) -> float:
+        """How many versions of assets were made."""
+        return self.versions / self.work.ticks
+
+    @property
+    def quarters(self) -> Sequence[Quarter]:
+        """The four quarters of its ticks. In a backlog of a few chunks, some have no figures of their own."""
+        return [_quarter(_working(self.measured.looks), number, self.work.ticks) for number in range(QUARTERS)]
+
+
+async def compare(backlogs: Sequence[int], listings: int, spreads: Sequence[int], ticks: int, *, chunk_records: int) -> Section:
+    """Run each backlog once, and each number of listings once."""
+    by_backlog = await _backlogs(backlogs, listings, chunk_records)
+    by_listings = await _spreads(spreads, ticks, chunk_records)
+    smallest, fewest, most = by_backlog[0], by_listings[0], by_listings[-1]
+    more_versions = most.versions_per_tick - fewest.versions_per_tick
+    text = TEXT.format(
+        chunk=chunk_records,
+        listings=listings,
+        ticks=ticks,
+        backlogs="\n".join([BACKLOG_HEAD, *map(_backlog_line, by_backlog)]),
+        spreads="\n".join([LISTINGS_HEAD, *map(_listings_line, by_listings)]),
+        per_version=(most.us_per_tick - fewest.us_per_tick) / more_versions if more_versions else 0.0,
+    )
+    bars = [(f"cost, backlog of {run.work.ticks:,}", run.us_per_tick / smallest.us_per_tick) for run in by_backlog]
+    bars += [(f"peak MiB, the same {run.work.ticks:,}", run.measured.peak_mib / smallest.measured.peak_mib) for run in by_backlog]
+    bars += [(f"cost, {run.work.listings:,} listings", run.us_per_tick / fewest.us_per_tick) for run in by_listings]
+    return Section("Growth", text, "cost of a tick, and memory, as a multiple of the smallest's", bars, [])
+
+
+async def _backlogs(backlogs: Sequence[int], listings: int, chunk_records: int) -> Sequence[Run]:
+    """Work through one topic, from its beginning, as it grows."""
+    runs: list[Run] = []
+    newest: dict[str, UUID] = {}
+    async with ground() as ground_:
+        for before, backlog in pairwise((0, *sorted(backlogs))):
+            work = Workload(backlog, listings)
+            newest |= await publish(ground_.connection, work, beginning=before)
+            runs.append(await _run(ground_, work, newest, chunk_records))
+            say(_backlog_line(runs[-1]))
+    return runs
+
+
+async def _spreads(spreads: Sequence[int], ticks: int, chunk_records: int) -> Sequence[Run]:
+    """Work through a topic of so many ticks for each number of listings, with a broker and a database of its own."""
+    runs: list[Run] = []
+    for listings in sorted(spreads):
+        async with ground() as ground_:
+            work = Workload(ticks, listings)
+            runs.append(await _run(ground_, work, await publish(ground_.connection, work), chunk_records))
+            say(_listings_line(runs[-1]))
+    return runs
+
+
+async def _run(ground_: Ground, work: Workload, newest: Mapping[str, UUID], chunk_records: int) -> Run:
+    before = int(await ground_.pool.fetchval(VERSIONS))
+    measured = await measure(ground_, WHOLE, work, newest, chunk_records=chunk_records)
+    if measured.missing or measured.wrong:
+        raise SystemExit(f"error: of {work.ticks:,} ticks {measured.missing} are missing; {measured.wrong} listings are wrong")
+    return Run(work, measured, int(await ground_.pool.fetchval(VERSIONS)) - before)
+
+
+def _working(looks: Sequence[Look]) -> Sequence[Look]:
+    """Leave out what was before the first rows."""
+    first = next(number for number, look in enumerate(looks) if look.inserted)
+    return looks[first:]
+
+
+def _us_per_tick(looks: Sequence[Look]) -> float | None:
+    """Return None when nothing was stored between the looks."""
+    ticks = looks[-1].inserted - looks[0].inserted
+    return 1e6 * (looks[-1].cpu_seconds - looks[0].cpu_seconds) / ticks if ticks else None
+
+
+def _quarter(looks: Sequence[Look], number: int, ticks: int) -> Quarter:
+    low, high = (ticks * edge / QUARTERS for edge in (number, number + 1))
+    inside = [look for look in looks if low < look.inserted <= high] or [min(looks, key=lambda look: abs(look.inserted - high))]
+    held = sorted(look.rss for look in inside)
+    return Quarter(_us_per_tick(inside), held[int(SETTLED * (len(held) - 1))] / 2**20)
+
+
+def _backlog_line(run: Run) -> str:
+    first, *_, last = run.quarters
+    costs = " | ".join("-" if cost is None else f"{cost:.0f}" for cost in (run.us_per_tick, first.us_per_tick, last.us_per_tick))
+    held = " | ".join(f"{quarter.mib:.0f}" for quarter in run.quarters)
+    speed, peak = run.measured.ticks_per_second, run.measured.peak_mib
+    return f"| {run.work.ticks:,} | {speed:,.0f} | {costs} | {held} | {peak:.0f} |"
+
+
+def _listings_line(run: Run) -> str:
+    return (
+        f"| {run.work.listings:,} | {run.measured.ticks_per_second:,.0f} | {run.us_per_tick:.0f} "
+        f"| {run.versions_per_tick:.2f} | {run.measured.peak_mib:.0f} |"
+    )
