@@ -2,6 +2,7 @@
 
 make bench ARGS="--report docs/benchmarks.md"       # everything, five times: an hour or so
 make bench ARGS="--part ticks --rounds 1 --only Kasparro"
+make bench ARGS="--part loss"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
 make bench ARGS="--part freshness --rate 5000 --seconds 20"
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import answering, freshness, ingest, polling
+from benchmarks import answering, freshness, ingest, loss, polling
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import ROOT, Ground, ground
 from benchmarks.report import Section, say, write
@@ -28,6 +29,7 @@ class Part(StrEnum):
     """What is measured."""
 
     TICKS = "ticks"
+    LOSS = "loss"
     ANSWERS = "answers"
     PRODUCER = "producer"
     FRESHNESS = "freshness"
@@ -50,7 +52,7 @@ def main(
     wanted = [one for one in CONTENDERS if not only or one is SERIAL or any(one.name.startswith(name) for name in only)]
     parts = part or list(Part)
     sections: list[Section] = []
-    if Part.TICKS in parts or Part.ANSWERS in parts:
+    if {Part.TICKS, Part.LOSS, Part.ANSWERS} & set(parts):
         sections += asyncio.run(_against_others(parts, wanted, Workload(ticks, listings), rounds, chunk or CHUNKS))
     if Part.PRODUCER in parts:
         sections.append(asyncio.run(_on_a_ground(lambda ground_: polling.compare(ground_, polled, rounds))))
@@ -71,6 +73,8 @@ async def _against_others(
         say(f"published {work.ticks:,} ticks of {work.listings:,} listings")
         if Part.TICKS in parts:
             sections.append(await ingest.compare(ground_, contenders, work, newest, rounds=rounds, chunks=chunks))
+        if Part.LOSS in parts:
+            sections.append(await loss.compare(ground_, contenders, work, newest, rounds=rounds, chunk_records=chunks[0]))
         if Part.ANSWERS in parts:
             await ingest.measure(ground_, WHOLE, work, newest, chunk_records=chunks[0])  # which fills the tables
             sections.append(await answering.compare(ground_, rounds))

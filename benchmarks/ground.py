@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,3 +66,7 @@ async def ground() -> AsyncIterator[Ground]:
         await ensure_topics(connection, TOPICS)
         async with open_pool(url, application="benchmark", connections=2, statement_seconds=60) as pool:
             yield Ground(connection, url, pool)
+        # At once, with all its children: one that still writes would put files into the folder that is being deleted.
+        broker.child.reap()
+        database.child.signal(signal.SIGQUIT)
+        await database.child.until_ended()

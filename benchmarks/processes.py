@@ -35,3 +35,8 @@ def cpu_seconds(process: psutil.Process) -> float:
     """Return what a process has used so far, in both modes."""
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it has not ended by itself."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
