@@ -63,7 +63,12 @@ QUIX = Contender(
     "the common work in a batching sink of one's own, checkpointed every chunk",
     "benchmarks.peers.quix_sink",
 )
-CONTENDERS = (SERIAL, COMMON, WHOLE, PLAIN_FAUST, FASTSTREAM, QUIX)
+BYTEWAX = Contender(
+    "Bytewax",
+    "the common work in a sink of one's own, offsets in its recovery store at the end of each epoch of a second",
+    "benchmarks.peers.bytewax_sink",
+)
+CONTENDERS = (SERIAL, COMMON, WHOLE, PLAIN_FAUST, FASTSTREAM, QUIX, BYTEWAX)
 
 
 class Start(NamedTuple):
