@@ -84,14 +84,14 @@ class Start(NamedTuple):
         return service(self.ground, self.contender.module, *self.contender.arguments, python=self.python, **self.environment)
 
 
-async def on_empty_tables(ground: Ground, contender: Contender, *, chunk_records: int) -> Start:
+async def on_empty_tables(ground: Ground, contender: Contender, *, chunk_records: int, topic: str = TOPIC) -> Start:
     """Empty the tables and let the contender's group begin at the topic's first record; return what starts it."""
     await ground.clear()
     if contender.group is not None:
-        await ground.rewind(contender.group, TOPIC)
+        await ground.rewind(contender.group, topic)
     environment = {
         "CHUNK_RECORDS": str(chunk_records),
-        "BENCHMARK_TOPIC": TOPIC,
+        "BENCHMARK_TOPIC": topic,
         "BENCHMARK_GROUP": f"benchmark-{uuid4()}",
         "NORMALIZER_HEALTH_PORT": "0",
         "RAW_RETENTION_DAYS": "0",

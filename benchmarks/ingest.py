@@ -82,9 +82,14 @@ async def measure(
 async def what_is_left(ground: Ground, work: Workload, newest: Mapping[str, UUID]) -> Left:
     """Compare the tables with what the workload should have left in them."""
     stored = int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))
+    return Left(work.ticks - stored, await wrong_quotes(ground, newest))
+
+
+async def wrong_quotes(ground: Ground, newest: Mapping[str, UUID]) -> int:
+    """Count the listings that do not show their newest tick."""
     rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
     shown = {row["source_id"]: row["tick_id"] for row in rows}
-    return Left(work.ticks - stored, sum(shown.get(listing) != tick_id for listing, tick_id in newest.items()))
+    return sum(shown.get(listing) != tick_id for listing, tick_id in newest.items())
 
 
 async def _watch(ground: Ground, process: psutil.Process, ticks: int) -> tuple[float, int, int]:

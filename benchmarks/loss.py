@@ -87,12 +87,10 @@ async def measure(
 ) -> Survived:
     """Let the contender work through the topic on empty tables, and cut its sessions at each point."""
     orchestrator = Orchestrator(await on_empty_tables(ground, contender, chunk_records=chunk_records))
-    running = asyncio.create_task(orchestrator.run())
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(orchestrator.run())
         cut, seconds = await _watch(ground, orchestrator, running, work.ticks)
-    finally:
         running.cancel()
-        await asyncio.wait([running])
     return Survived(cut, orchestrator.restarts, await what_is_left(ground, work, newest), seconds)
 
 

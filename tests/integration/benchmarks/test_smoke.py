@@ -5,8 +5,13 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from benchmarks.peers.connect_sink import schema
+from benchmarks.peers.messages import FLAT
+from benchmarks.ticks import Workload
+from benchmarks.upserting import flat
 from tests.conftest import ROOT
 
 SMALL = ("--ticks", "2000", "--listings", "200", "--rounds", "1", "--chunk", "500")
@@ -33,6 +38,19 @@ async def test_sessions_are_cut_in_the_middle_of_work_and_what_is_lost_is_counte
         name: [0, 0] for name in ("R: serial loop", "Kasparro, all the work")
     }
     assert all(cut >= 3 for cut, *_ in rows.values())
+
+
+@pytest.mark.timeout(120)
+async def test_quotes_alone_are_measured_and_an_old_one_that_comes_again_is_seen_through(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "quotes", *SMALL, "--ticks", "30000", "--only", "R")
+    assert re.findall(r"^\| 500 \| (R, quotes alone) \| 1.00 \| .* \| (\d+) \|$", page, re.MULTILINE) == [
+        ("R, quotes alone", "0")
+    ]
+
+
+def test_the_connector_is_told_of_every_field_of_a_quote() -> None:
+    quote = msgspec.json.decode(FLAT.encode(next(flat(Workload(1, 10)))))
+    assert {field["field"] for field in schema()["fields"]} == set(quote)
 
 
 @pytest.mark.timeout(120)
