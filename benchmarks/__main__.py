@@ -2,6 +2,8 @@
 
 make bench ARGS="--report docs/benchmarks.md"       # everything, five times: an hour or so
 make bench ARGS="--part ticks --rounds 1 --only Kasparro"
+make bench ARGS="--part loss"
+make bench ARGS="--part quotes"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
 make bench ARGS="--part freshness --rate 5000 --seconds 20"
@@ -18,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import answering, freshness, growth, ingest, paging, polling, scaling
+from benchmarks import answering, freshness, growth, ingest, loss, paging, polling, scaling, upserting
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import ROOT, Ground, ground
 from benchmarks.report import Section, say, write
@@ -34,6 +36,8 @@ class Part(StrEnum):
     """What is measured."""
 
     TICKS = "ticks"
+    LOSS = "loss"
+    QUOTES = "quotes"
     ANSWERS = "answers"
     PRODUCER = "producer"
     FRESHNESS = "freshness"
@@ -59,11 +63,16 @@ def main(
     report: Annotated[Path | None, typer.Option(help="Write the page here, with its pictures beside it")] = None,
 ) -> None:
     """Measure Kasparro against what a user would pick instead."""
-    wanted = [one for one in CONTENDERS if not only or one is SERIAL or any(one.name.startswith(name) for name in only)]
-    parts = part or list(Part)
+    wanted = [one for one in CONTENDERS if one is SERIAL or _is_wanted(one, only)]
+    parts, sizes, work = part or list(Part), chunk or CHUNKS, Workload(ticks, listings)
     sections: list[Section] = []
-    if Part.TICKS in parts or Part.ANSWERS in parts:
-        sections += asyncio.run(_against_others(parts, wanted, Workload(ticks, listings), rounds, chunk or CHUNKS))
+    if {Part.TICKS, Part.LOSS, Part.ANSWERS} & set(parts):
+        sections += asyncio.run(_against_others(parts, wanted, work, rounds, sizes))
+    if Part.QUOTES in parts:
+        quoting = [one for one in upserting.CONTENDERS if one is upserting.LOOP or _is_wanted(one, only)]
+        sections.append(
+            asyncio.run(_on_a_ground(lambda ground_: upserting.compare(ground_, quoting, work, rounds=rounds, chunks=sizes)))
+        )
     if Part.PRODUCER in parts:
         sections.append(asyncio.run(_on_a_ground(lambda ground_: polling.compare(ground_, polled, rounds))))
     if Part.FRESHNESS in parts:
@@ -82,6 +91,10 @@ def main(
         write(sections, ROOT / report)
 
 
+def _is_wanted(contender: Contender, only: Sequence[str] | None) -> bool:
+    return not only or any(contender.name.startswith(name) for name in only)
+
+
 async def _against_others(
     parts: Sequence[Part], contenders: Sequence[Contender], work: Workload, rounds: int, chunks: Sequence[int]
 ) -> list[Section]:
@@ -91,6 +104,8 @@ async def _against_others(
         say(f"published {work.ticks:,} ticks of {work.listings:,} listings")
         if Part.TICKS in parts:
             sections.append(await ingest.compare(ground_, contenders, work, newest, rounds=rounds, chunks=chunks))
+        if Part.LOSS in parts:
+            sections.append(await loss.compare(ground_, contenders, work, newest, rounds=rounds, chunk_records=chunks[0]))
         if Part.ANSWERS in parts:
             await ingest.measure(ground_, WHOLE, work, newest, chunk_records=chunks[0])  # which fills the tables
             sections.append(await answering.compare(ground_, rounds))

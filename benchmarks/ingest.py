@@ -10,16 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psutil
 
-from benchmarks.contenders import PLAIN_FAUST, SERIAL, Contender
+from benchmarks.contenders import SERIAL, Contender, on_empty_tables
 from benchmarks.ground import Ground
-from benchmarks.peers.environments import python_of
-from benchmarks.processes import cpu_seconds, service
+from benchmarks.processes import cpu_seconds, is_alive
 from benchmarks.report import Section, say
-from benchmarks.ticks import TOPIC, Workload
+from benchmarks.ticks import Workload
 
 LOOK_SECONDS = 0.05
 STANDSTILL_SECONDS = 30.0
@@ -52,9 +51,16 @@ class Look(NamedTuple):
     cpu_seconds: float
 
 
+class Left(NamedTuple):
+    """What a contender left: `missing` counts ticks without a row; `wrong` listings that do not show their newest tick."""
+
+    missing: int
+    wrong: int
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. `missing` counts ticks without a row; `wrong` listings that do not show their newest tick."""
+    """One run. `missing` and `wrong` are as in Left."""
 
     ticks_per_second: float
     cpu_us_per_tick: float
@@ -68,31 +74,32 @@ async def measure(
     ground: Ground, contender: Contender, work: Workload, newest: Mapping[str, UUID], *, chunk_records: int
 ) -> Measured:
     """Let the contender work through the topic on empty tables."""
-    await ground.clear()
-    if contender.group is not None:
-        await ground.rewind(contender.group, TOPIC)
-    environment = {
-        "CHUNK_RECORDS": str(chunk_records),
-        "BENCHMARK_TOPIC": TOPIC,
-        "BENCHMARK_GROUP": f"benchmark-{uuid4()}",
-        "NORMALIZER_HEALTH_PORT": "0",
-        "RAW_RETENTION_DAYS": "0",
-    }
-    python = await python_of(contender.peer)
-    arguments = ("worker", "-l", "error") if contender is PLAIN_FAUST else ()
-    async with service(ground, contender.module, *arguments, python=python, **environment) as process:
+    start = await on_empty_tables(ground, contender, chunk_records=chunk_records)
+    async with start() as process:
         seconds, first, looks = await _watch(ground, process, work.ticks)
-    stored = int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))
-    rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
-    shown = {row["source_id"]: row["tick_id"] for row in rows}
+    left = await what_is_left(ground, work, newest)
+    stored = work.ticks - left.missing
     return Measured(
         ticks_per_second=(stored - first) / seconds,
         cpu_us_per_tick=1e6 * looks[-1].cpu_seconds / max(1, stored),
         peak_mib=max(look.rss for look in looks) / 2**20,
-        missing=work.ticks - stored,
-        wrong=sum(shown.get(listing) != tick_id for listing, tick_id in newest.items()),
+        missing=left.missing,
+        wrong=left.wrong,
         looks=looks,
     )
+
+
+async def what_is_left(ground: Ground, work: Workload, newest: Mapping[str, UUID]) -> Left:
+    """Compare the tables with what the workload should have left in them."""
+    stored = int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))
+    return Left(work.ticks - stored, await wrong_quotes(ground, newest))
+
+
+async def wrong_quotes(ground: Ground, newest: Mapping[str, UUID]) -> int:
+    """Count the listings that do not show their newest tick."""
+    rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
+    shown = {row["source_id"]: row["tick_id"] for row in rows}
+    return sum(shown.get(listing) != tick_id for listing, tick_id in newest.items())
 
 
 async def _watch(ground: Ground, process: psutil.Process, ticks: int) -> tuple[float, int, Sequence[Look]]:
@@ -100,7 +107,7 @@ async def _watch(ground: Ground, process: psutil.Process, ticks: int) -> tuple[f
     first, began, moved = 0, 0.0, time.monotonic()
     looks: list[Look] = []
     while True:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+        if not is_alive(process):
             raise SystemExit("error: the contender has ended by itself; its words are above")
         now, inserted = time.monotonic(), int(await ground.pool.fetchval(STORED))
         if inserted and not first and (first := int(await ground.pool.fetchval("SELECT count(*) FROM raw_coingecko"))):

@@ -71,3 +71,8 @@ async def joined(ground: Ground, group: str, members: int) -> None:
 
 def _is_settled(state: str, members: Sequence[Member], *, wanted: int) -> bool:
     return state == "Stable" and len(members) == wanted
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it has not ended by itself."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

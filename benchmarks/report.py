@@ -26,7 +26,7 @@ machine, so what counts are ratios of runs of one round.
 
 
 class Section(NamedTuple):
-    """A part of the page: its text with its table, the ratios to be drawn, and whose packages are to be named."""
+    """A part of the page: its text with its table, the ratios to be drawn if any, and whose packages are to be named."""
 
     title: str
     text: str
@@ -55,6 +55,8 @@ def write(sections: Sequence[Section], path: Path) -> None:
 
 
 def _section(section: Section, path: Path) -> str:
+    if not section.ratios:
+        return f"## {section.title}\n{section.text}"
     picture = path.with_name(f"{path.stem}-{section.title.split()[0].lower()}.svg")
     picture.write_text(bars(section.ratios, mark=1.0))
     return f"## {section.title}\n{section.text}\n![{section.title}: {section.drawn}]({picture.name})\n"

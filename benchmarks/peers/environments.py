@@ -8,6 +8,8 @@ from shutil import rmtree, which
 ROOT = Path(__file__).parents[2]
 MADE = ROOT / ".tools" / "peers"
 UV = which("uv") or ROOT / ".tools" / "uv" / "bin" / "uv"
+PYTHONS = {"bytewax_sink": ">=3.11,<3.13"}
+"""Which Python a peer asks for, where ours will not do: Bytewax 0.21.1, its last, has no wheel for 3.13 or later."""
 
 
 def requirements(peer: str) -> Path:
@@ -24,7 +26,7 @@ async def python_of(peer: str) -> str:
     python = str(folder / "bin" / "python")
     if not stamp.exists() or stamp.read_text() != wanted.read_text():
         rmtree(folder, ignore_errors=True)
-        await _run(UV, "venv", "--quiet", folder)
+        await _run(UV, "venv", "--quiet", "--python", PYTHONS.get(peer, sys.executable), folder)
         await _run(UV, "pip", "install", "--quiet", "--python", python, "--requirement", wanted)
         stamp.write_text(wanted.read_text())
     return python

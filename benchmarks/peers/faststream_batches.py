@@ -16,7 +16,7 @@ from benchmarks.peers.storing import store
 
 broker = KafkaBroker(os.environ["KAFKA_BOOTSTRAP_SERVERS"], apply_types=False, logger=None)
 app = FastStream(broker, logger=None)
-connections: list[Any] = []
+pools: list[Any] = []
 
 
 async def as_they_are(message: Any) -> Any:
@@ -38,13 +38,14 @@ async def as_they_are(message: Any) -> Any:
 )
 async def normalize(values: list[bytes]) -> None:
     """Store a batch."""
-    await store(connections[0], [TICK.decode(value) for value in values])
+    async with pools[0].acquire() as connection:
+        await store(connection, [TICK.decode(value) for value in values])
 
 
 @app.on_startup
 async def connect() -> None:
-    """Open the one connection that a subscriber without concurrency needs."""
-    connections.append(await asyncpg.connect(os.environ["DATABASE_URL"]))
+    """Open a pool: of one connection, as a subscriber without concurrency needs, which is replaced when it has been cut."""
+    pools.append(await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=1, max_size=1))
 
 
 if __name__ == "__main__":

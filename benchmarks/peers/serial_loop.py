@@ -28,11 +28,14 @@ async def main() -> None:
     batch = int(os.environ["CHUNK_RECORDS"])
     connection = await asyncpg.connect(os.environ["DATABASE_URL"])
     await consumer.start()
-    while True:
-        fetched = await consumer.getmany(timeout_ms=200, max_records=batch)
-        if records := [record for part in fetched.values() for record in part]:
-            await store(connection, [TICK.decode(record.value) for record in records])
-            await consumer.commit()
+    try:
+        while True:
+            fetched = await consumer.getmany(timeout_ms=200, max_records=batch)
+            if records := [record for part in fetched.values() for record in part]:
+                await store(connection, [TICK.decode(record.value) for record in records])
+                await consumer.commit()
+    finally:
+        await consumer.stop()  # it leaves its group, so that who is started in its place need not wait
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Kafka's jars: pinned with their checksums in kafka.lock, fetched once, verified before anything runs them.
 
-The lock names coordinates and no host: the address is Maven Central's, or MAVEN_REPOSITORY_URL for a mirror.
+Other jars may have a lock of their own. A lock names coordinates and no host: the address is Maven Central's, or
+MAVEN_REPOSITORY_URL for a mirror.
 """
 
 import asyncio
@@ -69,18 +70,18 @@ async def fetch_jars(
     missing = await asyncio.to_thread(lambda: [jar for jar in jars if not (folder / jar.filename).exists()])
     if missing:
         central = await asyncio.to_thread(_maven_central)
-        await _fetch_all(missing, folder, repository_url or central, progress, of=len(jars))
+        await _fetch_all(missing, folder, lock, repository_url or central, progress, of=len(jars))
     return [folder / jar.filename for jar in jars]
 
 
-async def _fetch_all(missing: list[Jar], folder: Path, repository_url: str, progress: Progress, *, of: int) -> None:
+async def _fetch_all(missing: list[Jar], folder: Path, lock: Path, repository_url: str, progress: Progress, *, of: int) -> None:
     done = of - len(missing)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
 
     async def fetch(jar: Jar) -> None:
         nonlocal done
         content = await _download(session, f"{repository_url.rstrip('/')}/{jar.path}")
-        _keep(jar, content, folder)
+        _keep(jar, content, folder, lock)
         done += 1
         progress(done, of)
 
@@ -119,11 +120,11 @@ def _maven_central() -> str:
     return str(MAVEN_CENTRAL_URL)
 
 
-def _keep(jar: Jar, content: bytes, folder: Path) -> None:
+def _keep(jar: Jar, content: bytes, folder: Path, lock: Path) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != jar.sha256:
         raise JarsUnavailableError(
-            f"{jar.filename} is not what kafka.lock says: SHA-256 {found}, expected {jar.sha256}. It was thrown away. {INSTEAD}"
+            f"{jar.filename} is not what {lock.name} says: SHA-256 {found}, expected {jar.sha256}. It was thrown away. {INSTEAD}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=f".{jar.filename}.")

@@ -5,14 +5,21 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from benchmarks.peers.connect_sink import schema
+from benchmarks.peers.messages import FLAT
+from benchmarks.ticks import Workload
+from benchmarks.upserting import flat
 from tests.conftest import ROOT
 
 SMALL = ("--ticks", "2000", "--listings", "200", "--rounds", "1", "--chunk", "500")
 OURS = ("--only", "Kasparro", "--only", "Faust")
 """Peers with packages of their own would have to be fetched."""
 ROW = re.compile(r"^\| 500 \| (?P<name>[^|]+) \| .* \| (?P<missing>\d+) \| (?P<wrong>\d+) \|$", re.MULTILINE)
+
+CUT_ROW = re.compile(r"^\| ([^|]+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| [\d.]+ \|$", re.MULTILINE)
 
 
 @pytest.mark.timeout(240)
@@ -21,6 +28,29 @@ async def test_every_contender_that_is_here_works_and_the_page_says_what_it_left
     rows = {row["name"]: (int(row["missing"]), int(row["wrong"])) for row in ROW.finditer(page)}
     assert rows == dict.fromkeys(("R: serial loop", "Kasparro, common work", "Kasparro, all the work", "Faust, plain"), (0, 0))
     assert "<svg" in (tmp_path / "benchmarks-ticks.svg").read_text()
+
+
+@pytest.mark.timeout(240)
+async def test_sessions_are_cut_in_the_middle_of_work_and_what_is_lost_is_counted(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "loss", *SMALL, "--only", "Kasparro")
+    rows = {row[1]: (int(row[2]), int(row[3]), int(row[4])) for row in CUT_ROW.finditer(page)}
+    assert {name: left for name, (_, *left) in rows.items()} == {
+        name: [0, 0] for name in ("R: serial loop", "Kasparro, all the work")
+    }
+    assert all(cut >= 3 for cut, *_ in rows.values())
+
+
+@pytest.mark.timeout(120)
+async def test_quotes_alone_are_measured_and_an_old_one_that_comes_again_is_seen_through(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "quotes", *SMALL, "--ticks", "30000", "--only", "R")
+    assert re.findall(r"^\| 500 \| (R, quotes alone) \| 1.00 \| .* \| (\d+) \|$", page, re.MULTILINE) == [
+        ("R, quotes alone", "0")
+    ]
+
+
+def test_the_connector_is_told_of_every_field_of_a_quote() -> None:
+    quote = msgspec.json.decode(FLAT.encode(next(flat(Workload(1, 10)))))
+    assert {field["field"] for field in schema()["fields"]} == set(quote)
 
 
 @pytest.mark.timeout(120)

@@ -17,7 +17,7 @@ CONTENT = {"one": b"first jar", "two": b"second jar"}
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
-    path = tmp_path / "kafka.lock"
+    path = tmp_path / "some.lock"
     lines = [f"{hashlib.sha256(content).hexdigest()}  org.example:{name}:1.0" for name, content in CONTENT.items()]
     path.write_text("# made up\n\n" + "\n".join(lines) + "\n")
     return path
@@ -58,7 +58,7 @@ async def test_other_bytes_are_refused_and_not_kept(
     lock: Path, served: dict[str, bytes], repository: str, tmp_path: Path
 ) -> None:
     served["/org/example/two/1.0/two-1.0.jar"] = b"something else"
-    with pytest.raises(JarsUnavailableError, match=r"two-1.0.jar is not what kafka.lock says.*KAFKA_BOOTSTRAP_SERVERS"):
+    with pytest.raises(JarsUnavailableError, match=r"two-1.0.jar is not what some.lock says.*KAFKA_BOOTSTRAP_SERVERS"):
         await fetch_jars(lock, tmp_path / "jars", repository_url=repository)
     assert kept(tmp_path) <= {"one-1.0.jar"}
 
