@@ -5,6 +5,7 @@ make bench ARGS="--part ticks --rounds 1 --only Kasparro"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
 make bench ARGS="--part freshness --rate 5000 --seconds 20"
+make bench ARGS="--part constants --ticks 120000"
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import answering, freshness, ingest, polling
+from benchmarks import answering, constants, freshness, ingest, polling
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import ROOT, Ground, ground
 from benchmarks.report import Section, say, write
@@ -31,6 +32,7 @@ class Part(StrEnum):
     ANSWERS = "answers"
     PRODUCER = "producer"
     FRESHNESS = "freshness"
+    CONSTANTS = "constants"
 
 
 def main(
@@ -56,6 +58,9 @@ def main(
         sections.append(asyncio.run(_on_a_ground(lambda ground_: polling.compare(ground_, polled, rounds))))
     if Part.FRESHNESS in parts:
         sections.append(asyncio.run(_on_a_ground(lambda ground_: freshness.measure(ground_, listings, rate, seconds))))
+    if Part.CONSTANTS in parts:
+        work = Workload(ticks, listings)
+        sections.append(asyncio.run(_on_a_ground(lambda ground_: constants.measure(ground_, work, polled))))
     for section in sections:
         say(f"\n{section.title}\n{section.text}")
     if report is not None:

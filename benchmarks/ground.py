@@ -28,11 +28,15 @@ EMPTY = """
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where a contender works. `pool` is the benchmark's own, for looking at the tables."""
+    """Where a contender works. `pool` is the benchmark's own, for looking at the tables; the pids and folders, for their use."""
 
     connection: KafkaConnection
     database_url: str
     pool: Pool
+    broker_pid: int
+    broker_data: Path
+    postgres_pid: int
+    postgres_data: Path
 
     async def clear(self) -> None:
         """Empty the tables; what is dirty is written before the clock starts."""
@@ -64,4 +68,8 @@ async def ground() -> AsyncIterator[Ground]:
         connection = KafkaConnection(broker.bootstrap_servers, "benchmark")
         await ensure_topics(connection, TOPICS)
         async with open_pool(url, application="benchmark", connections=2, statement_seconds=60) as pool:
-            yield Ground(connection, url, pool)
+            yield Ground(
+                *(connection, url, pool),
+                *(broker.child.process.pid, folder / "kafka" / "data"),
+                *(database.child.process.pid, folder / "postgres" / "data"),
+            )

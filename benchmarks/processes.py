@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -14,15 +14,26 @@ from benchmarks.ground import ROOT, Ground
 
 @asynccontextmanager
 async def service(
-    ground: Ground, module: str, *arguments: str, python: str | Path = sys.executable, **environment: str
+    ground: Ground,
+    module: str,
+    *arguments: str,
+    python: str | Path = sys.executable,
+    log: str | Path | None = None,
+    **environment: str,
 ) -> AsyncIterator[psutil.Process]:
-    """Run a module until the block is left; what it wrote and did not commit is its own business then."""
+    """Run a module until the block is left; what it wrote and did not commit is its own business then.
+
+    What it says goes to `log`, or else to where we speak.
+    """
     told = {
         "KAFKA_BOOTSTRAP_SERVERS": ground.connection.bootstrap_servers,
         "DATABASE_URL": ground.database_url,
         "LOG_LEVEL": "WARNING",
     }
-    child = await asyncio.create_subprocess_exec(python, "-m", module, *arguments, cwd=ROOT, env=os.environ | told | environment)
+    with Path(log).open("wb") if log else nullcontext() as output:
+        child = await asyncio.create_subprocess_exec(
+            *(python, "-m", module), *arguments, cwd=ROOT, env=os.environ | told | environment, stdout=output, stderr=output
+        )
     try:
         yield psutil.Process(child.pid)
     finally:

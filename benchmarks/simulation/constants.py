@@ -1,0 +1,87 @@
+"""What was measured, in one place, each with the command that measures it again.
+
+`python -m benchmarks --part constants > measured.txt`, then `python -m benchmarks.simulation --constants measured.txt`.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Final, Self
+
+MEASURED_ON: Final = "2 cores at 2.1 GHz (Sapphire Rapids, virtual), Kafka 4.2.2 with a 512 MB heap, Postgres 18"
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """Microseconds of CPU, milliseconds of waiting and bytes. Names are those that `--part constants` prints.
+
+    A tick: a row of some 350 bytes that is new and moves its quote and its asset, all the work done. A chunk: what one
+    transaction costs besides its ticks. Fitted to chunks of 245 and of 3,440 ticks.
+    """
+
+    # python -m benchmarks --part constants --ticks 150000 --listings 15000 --polled 17000
+    main_us_per_tick: float = 67.4  # the normalizer's one thread that reads, stores and publishes
+    main_us_per_chunk: float = 10_961.7
+    threads_us_per_tick: float = 5.6  # its thread that fetches
+    threads_us_per_chunk: float = 2_467.0
+    postgres_us_per_tick: float = 64.9  # backends, checkpointer and WAL writer together
+    postgres_us_per_chunk: float = 13_826.6
+    broker_us_per_tick: float = 6.6  # being fetched from, and taking the assets
+    broker_us_per_chunk: float = 4_167.0
+    broker_us_per_sent_250: float = 9.6  # taking ticks, in batches of 42
+    broker_us_per_sent_20000: float = 2.5  # the same, in batches of 2,500
+    topic_bytes_per_tick_16: float = 217.9  # in the log, zstd, in batches of 2.7
+    topic_bytes_per_tick_250: float = 93.8
+    asset_topic_bytes_per_tick: float = 57.0
+    wal_record_bytes_per_tick: float = 1_502.4  # without images of whole pages
+    raw_coingecko_heap_bytes_per_row: float = 523.6
+    raw_coingecko_index_bytes_per_row: float = 63.3
+    quotes_heap_bytes_per_row: float = 831.2
+    quotes_index_bytes_per_row: float = 137.6
+    assets_heap_bytes_per_row: float = 1_338.6
+    assets_index_bytes_per_row: float = 1_374.4
+    producer_us_per_listing: float = 93.5
+    producers_broker_us_per_listing: float = 78.8
+    producer_ms_per_page: float = 37.0  # 250 rows in two transactions, one page after another
+    cursor_bytes_per_polled: float = 27.6
+    commit_ms: float = 0.4
+    acknowledged_ms: float = 0.7
+    # python -m benchmarks --part answers: 1,606 requests/s of GET /data/{asset_uid} on both cores, the client included
+    request_ms: float = 1.25
+    # Assumed, not measured: what a disk of the kind that databases get takes in sequential writes.
+    wal_bytes_per_second: float = 500e6
+
+    def us(self, who: str, ticks: int) -> float:
+        """Return what `main`, `threads`, `postgres` or `broker` work for a chunk of so many ticks."""
+        match who:
+            case "main":
+                return self.main_us_per_chunk + ticks * self.main_us_per_tick
+            case "threads":
+                return self.threads_us_per_chunk + ticks * self.threads_us_per_tick
+            case "postgres":
+                return self.postgres_us_per_chunk + ticks * self.postgres_us_per_tick
+            case _:
+                return self.broker_us_per_chunk + ticks * self.broker_us_per_tick
+
+    @property
+    def broker_us_per_batch(self) -> float:
+        """What a batch costs besides its records: from the two sizes of batches."""
+        return (self.broker_us_per_sent_250 - self.broker_us_per_sent_20000) / (1 / BATCHES[250] - 1 / BATCHES[20_000])
+
+    def topic_bytes(self, records_a_batch: float) -> float:
+        """Return the bytes of a record in batches of so many: what compresses well, and a head of its own for each batch."""
+        few, many = BATCHES[16], BATCHES[250]
+        head = (self.topic_bytes_per_tick_16 - self.topic_bytes_per_tick_250) / (1 / few - 1 / many)
+        return self.topic_bytes_per_tick_250 - head / many + head / max(1.0, records_a_batch)
+
+    @classmethod
+    def read(cls, printed: str) -> Self:
+        """Take what `--part constants` has printed in the place of what stands here."""
+        names = {field.name for field in fields(cls)}
+        cells = [[cell.strip() for cell in line.split("|")[1:3]] for line in printed.splitlines() if line.startswith("|")]
+        found = {name: float(value.replace(",", "")) for name, value in cells if name in names}
+        if not found:
+            raise ValueError("no constants in there; it should be what `python -m benchmarks --part constants` prints")
+        return replace(cls(), **found)
+
+
+BATCHES: Final = {16: 16 / 6, 250: 250 / 6, 20_000: 2_500.0}
+"""Records a batch and partition when so many are published together to 6 partitions; 256 KiB hold some 2,500 at most."""
