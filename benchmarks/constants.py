@@ -7,6 +7,7 @@ few ticks it has, and what each tick adds. Counting begins where a quarter is ap
 import asyncio
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,7 @@ import msgspec
 from benchmarks.contenders import WHOLE
 from benchmarks.freshness import ticks_of
 from benchmarks.ground import Ground
+from benchmarks.images import page_images
 from benchmarks.meters import Cpu, Wal, cpu, family_seconds, log_bytes, wal_between, wal_position
 from benchmarks.polling import MODULE, open_runs, producer_settings
 from benchmarks.processes import service
@@ -31,6 +33,8 @@ LARGE, SMALL = 5_000, 250
 APPLIED_SECONDS = 150
 LOOK_SECONDS = 0.05
 WAITS = 200
+ROUNDS = 2
+RAW = ("raw_coingecko", "raw_coingecko_pkey", "raw_coingecko_tick_id_key")
 RELATION = "SELECT pg_table_size($1::regclass), pg_indexes_size($1::regclass), (SELECT count(*) FROM {table})"
 HOT = "SELECT 100.0 * n_tup_hot_upd / greatest(n_tup_upd, 1) FROM pg_stat_user_tables WHERE relname = $1"
 COMMIT = "SELECT pg_logical_emit_message(true, 'benchmark', 'a commit that has something to write')"
@@ -55,6 +59,7 @@ class Applied(NamedTuple):
     seconds: float
     cpu: Cpu
     wal: Wal
+    raw_wal: Wal
     asset_bytes: int
 
 
@@ -68,6 +73,7 @@ async def measure(ground: Ground, work: Workload, polled: int) -> Section:
     small = await _apply(ground, work, SMALL)
     large = await _apply(ground, work, LARGE)
     found |= costs(small, large) | await _tables(ground) | await _poll(ground, polled) | await _waits(ground)
+    found |= await page_images(ground, work.ticks)
     table = "\n".join(f"| {name} | {value:,.1f} |" for name, value in found.items())
     text = TEXT.format(ticks=work.ticks, listings=work.listings, polled=polled, large=LARGE, small=SMALL, table=table)
     spent = {name: found[f"{name}_us_per_tick"] for name in ("main", "threads", "postgres", "broker")}
@@ -79,14 +85,18 @@ async def _publish(ground: Ground, work: Workload) -> Found:
     """Fill the raw topic, the first ticks in small batches: what a page becomes when partitions are many."""
     ticks, found = ticks_of(work), Found()
     async with open_publisher(ground.connection, timeout_seconds=60) as publisher:
+        await publisher.publish([next(ticks).record for _ in range(work.ticks // 30)])  # the broker warms up
         for at_a_time, amount in ((16, work.ticks // 30), (250, work.ticks // 8), (20_000, work.ticks)):
-            bytes_, seconds, sent = log_bytes(ground, TOPIC), family_seconds(ground.broker_pid), 0
+            bytes_, seconds, sent, own = log_bytes(ground, TOPIC), family_seconds(ground.broker_pid), 0, 0.0
             part = islice(ticks, amount)
             while records := [tick.record for tick in islice(part, at_a_time)]:
+                began = time.process_time()
                 await publisher.publish(records)
+                own += time.process_time() - began
                 sent += len(records)
             found[f"topic_bytes_per_tick_{at_a_time}"] = (log_bytes(ground, TOPIC) - bytes_) / sent
             found[f"broker_us_per_sent_{at_a_time}"] = 1e6 * (family_seconds(ground.broker_pid) - seconds) / sent
+            found[f"client_us_per_sent_{at_a_time}"] = 1e6 * own / sent
             say(f"published {sent:,} ticks, {at_a_time:,} at a time")
     return found
 
@@ -107,7 +117,8 @@ async def _apply(ground: Ground, work: Workload, chunk_records: int) -> Applied:
     ticks, chunks = last[0] - first[0], last[1] - first[1]
     say(f"applied {ticks:,} ticks in {chunks:,} chunks, {ticks / seconds:,.0f} a second")
     asset_bytes = log_bytes(ground, ASSETS_NORMALIZED.name) - published
-    return Applied(ticks, chunks, seconds, spent, await wal_between(ground, start, end), asset_bytes)
+    wal, raw = await wal_between(ground, start, end), await wal_between(ground, start, end, relations=RAW)
+    return Applied(ticks, chunks, seconds, spent, wal, raw, asset_bytes)
 
 
 async def _until_applied(log: Path, ticks: int) -> tuple[int, int]:
@@ -140,6 +151,7 @@ def costs(small: Applied, large: Applied) -> Found:
         "chunk_ticks_small": small.ticks / small.chunks,
         "chunk_ticks_large": large.ticks / large.chunks,
         "wal_record_bytes_per_tick": (large.wal.total - large.wal.images) / large.ticks,
+        "wal_raw_bytes_per_tick": (large.raw_wal.total - large.raw_wal.images) / large.ticks,
         "wal_index_bytes_per_tick": large.wal.indexes / large.ticks,
         "wal_image_bytes_per_tick_here": large.wal.images / large.ticks,
         "asset_topic_bytes_per_tick": large.asset_bytes / large.ticks,
@@ -163,28 +175,38 @@ async def _tables(ground: Ground) -> Found:
 
 
 async def _poll(ground: Ground, listings: int) -> Found:
-    """Let a producer publish changed rows, page by page, each in its transaction, once it has published the first ones."""
-    rounds = rounds_of_pages(Workload(2 * listings, listings))
-    async with (
-        open_provider() as provider,
-        open_runs(ground) as asked,
-        service(ground, MODULE, **producer_settings(provider, listings)) as producer,
-    ):
+    """Let one producer publish changed rows, page by page, each in its transaction; and then two that share the pages."""
+    before = [log_bytes(ground, topic) for topic in (TOPIC, CURSORS.name)]
+    one = await _polled(ground, listings, producers=1)
+    bytes_ = [log_bytes(ground, topic) - was for topic, was in zip((TOPIC, CURSORS.name), before, strict=True)]
+    two = await _polled(ground, listings, producers=2)
+    return one | {
+        "producer_ms_per_page_of_two": two["producer_ms_per_page"],
+        "topic_bytes_per_polled": bytes_[0] / listings / ROUNDS,
+        "cursor_bytes_per_polled": bytes_[1] / listings / ROUNDS,
+    }
+
+
+async def _polled(ground: Ground, listings: int, *, producers: int) -> Found:
+    """The first round, in which they start and meet, does not count."""
+    rounds = rounds_of_pages(Workload(ROUNDS * listings, listings))
+    async with open_provider() as provider, open_runs(ground) as asked, AsyncExitStack() as stack:
+        settings = producer_settings(provider, listings)
+        started = [await stack.enter_async_context(service(ground, MODULE, **settings)) for _ in range(producers)]
         provider.show(next(rounds))
         await asked.run()
         pages = next(rounds)
         provider.show(pages)
-        own, broker = family_seconds(producer.pid), family_seconds(ground.broker_pid)
-        before = [log_bytes(ground, topic) for topic in (TOPIC, CURSORS.name)]
+        own, broker = sum(family_seconds(one.pid) for one in started), family_seconds(ground.broker_pid)
         await asked.run()
         seconds = time.monotonic() - (provider.asked_at or 0.0)
-        raw, cursors = (log_bytes(ground, topic) - bytes_ for topic, bytes_ in zip((TOPIC, CURSORS.name), before, strict=True))
-        spent = {"producer": family_seconds(producer.pid) - own, "producers_broker": family_seconds(ground.broker_pid) - broker}
-    say(f"polled {listings:,} listings, {listings / seconds:,.0f} a second")
-    return {f"{name}_us_per_listing": 1e6 * used / listings for name, used in spent.items()} | {
+        spent = sum(family_seconds(one.pid) for one in started) - own
+        broker_spent = family_seconds(ground.broker_pid) - broker
+    say(f"polled {listings:,} listings by {producers}, {listings / seconds:,.0f} a second")
+    return {
+        "producer_us_per_listing": 1e6 * spent / listings,
+        "producers_broker_us_per_listing": 1e6 * broker_spent / listings,
         "producer_ms_per_page": 1e3 * seconds / len(pages),
-        "topic_bytes_per_polled": raw / listings,
-        "cursor_bytes_per_polled": cursors / listings,
     }
 
 

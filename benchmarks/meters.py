@@ -9,6 +9,10 @@ import psutil
 from benchmarks.ground import Ground
 from libs.devstack.database import MAJOR, binary
 
+PLACES = """
+    SELECT concat_ws('/', 1663, pg_database.oid, pg_relation_filenode(name::regclass))
+    FROM pg_database, unnest($1::text[]) AS name WHERE datname = current_database()"""
+"""Tablespace, database and file, as pg_waldump names a relation."""
 POSITION = "SELECT pg_current_wal_insert_lsn()::text"
 
 
@@ -66,11 +70,24 @@ async def wal_position(ground: Ground) -> str:
     return str(await ground.pool.fetchval(POSITION))
 
 
-async def wal_between(ground: Ground, start: str, end: str) -> Wal:
-    """Let pg_waldump add up what was written in between."""
+async def wal_between(ground: Ground, start: str, end: str, *, relations: Sequence[str] = ()) -> Wal:
+    """Let pg_waldump add up what was written in between, to these tables and indexes alone if any are named."""
     await ground.pool.execute("SELECT pg_switch_wal()")  # so that all of it is in the files
-    command = (binary("pg_waldump"), "--stats", "--path", ground.postgres_data / "pg_wal", "--start", start, "--end", end)
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    if not relations:
+        return await _dump(ground, start, end)
+    places = await ground.pool.fetch(PLACES, relations)
+    each = [await _dump(ground, start, end, "--relation", row[0]) for row in places]
+    return Wal(*(sum(column) for column in zip(*each, strict=True)))
+
+
+async def _dump(ground: Ground, start: str, end: str, *only: str) -> Wal:
+    folder = ground.postgres_data / "pg_wal"
+    process = await asyncio.create_subprocess_exec(
+        *(binary("pg_waldump"), "--stats", "--path", folder, "--start", start, "--end", end),
+        *only,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     said, errors = await process.communicate()
     if process.returncode != 0:
         raise SystemExit(f"error: pg_waldump (Postgres {MAJOR}): {errors.decode().strip()}")
@@ -82,7 +99,7 @@ def read_waldump(lines: Sequence[str]) -> Wal:
     words = [line.split() for line in lines if line.startswith(("Btree ", "Total "))]
     numbers = {row[0]: [int(word) for word in row if word.isdigit()] for row in words}
     _, records, images, both = numbers["Total"]
-    _, index_records, *_ = numbers["Btree"]
+    _, index_records, *_ = numbers.get("Btree", [0, 0])
     if records + images != both:
         raise SystemExit("error: pg_waldump's table is not as it was")
     return Wal(both, images, index_records)

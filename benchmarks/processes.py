@@ -30,7 +30,7 @@ async def service(
         "DATABASE_URL": ground.database_url,
         "LOG_LEVEL": "WARNING",
     }
-    with Path(log).open("wb") if log else nullcontext() as output:
+    with Path(log).open("wb") if log else nullcontext() as output:  # noqa: ASYNC230 - a file beside us
         child = await asyncio.create_subprocess_exec(
             *(python, "-m", module), *arguments, cwd=ROOT, env=os.environ | told | environment, stdout=output, stderr=output
         )

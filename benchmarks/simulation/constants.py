@@ -28,10 +28,13 @@ class Constants:
     broker_us_per_chunk: float = 4_167.0
     broker_us_per_sent_250: float = 9.6  # taking ticks, in batches of 42
     broker_us_per_sent_20000: float = 2.5  # the same, in batches of 2,500
+    client_us_per_sent_250: float = 13.7  # packing and sending them
+    client_us_per_sent_20000: float = 7.6
     topic_bytes_per_tick_16: float = 217.9  # in the log, zstd, in batches of 2.7
     topic_bytes_per_tick_250: float = 93.8
     asset_topic_bytes_per_tick: float = 57.0
     wal_record_bytes_per_tick: float = 1_502.4  # without images of whole pages
+    wal_raw_bytes_per_tick: float = 706.7  # of those, what the raw table and its two indexes write
     raw_coingecko_heap_bytes_per_row: float = 523.6
     raw_coingecko_index_bytes_per_row: float = 63.3
     quotes_heap_bytes_per_row: float = 831.2
@@ -44,10 +47,20 @@ class Constants:
     cursor_bytes_per_polled: float = 27.6
     commit_ms: float = 0.4
     acknowledged_ms: float = 0.7
+    ticks_per_second_large: float = 8_941.2  # of a backlog, by one replica, everything on these 2 cores
+    ticks_per_second_small: float = 3_833.1
+    tick_id_index_bytes_per_row: float = 42.5
+    image_bytes_per_tick_at_a_tenth: float = 5_584.6  # of new ticks, as many as a tenth of the index's pages, after a checkpoint
     # python -m benchmarks --part answers: 1,606 requests/s of GET /data/{asset_uid} on both cores, the client included
     request_ms: float = 1.25
+    # python -m benchmarks --part freshness --rate 5000 --seconds 20
+    stream_p50_ms: float = 742.0
+    stream_p99_ms: float = 1_182.0
+    lone_p50_ms: float = 28.0
     # Assumed, not measured: what a disk of the kind that databases get takes in sequential writes.
     wal_bytes_per_second: float = 500e6
+    # Written in the code: libs/postgres/writing/retention.py, 2,000 rows in some 50 ms, and services/normalizer/retention.py
+    retention_rows_per_second: float = 2_000 / (0.05 + 0.1)
 
     def us(self, who: str, ticks: int) -> float:
         """Return what `main`, `threads`, `postgres` or `broker` work for a chunk of so many ticks."""
@@ -61,16 +74,20 @@ class Constants:
             case _:
                 return self.broker_us_per_chunk + ticks * self.broker_us_per_tick
 
-    @property
-    def broker_us_per_batch(self) -> float:
-        """What a batch costs besides its records: from the two sizes of batches."""
-        return (self.broker_us_per_sent_250 - self.broker_us_per_sent_20000) / (1 / BATCHES[250] - 1 / BATCHES[20_000])
+    def broker_us_sent(self, records_a_batch: float) -> float:
+        """Return what the broker works to take a tick in batches of so many."""
+        return _by_batch(self.broker_us_per_sent_250, self.broker_us_per_sent_20000, records_a_batch)
+
+    def sending_us(self, records_a_batch: float) -> float:
+        """The same with what the client works."""
+        return self.broker_us_sent(records_a_batch) + _by_batch(
+            self.client_us_per_sent_250, self.client_us_per_sent_20000, records_a_batch
+        )
 
     def topic_bytes(self, records_a_batch: float) -> float:
         """Return the bytes of a record in batches of so many: what compresses well, and a head of its own for each batch."""
         few, many = BATCHES[16], BATCHES[250]
-        head = (self.topic_bytes_per_tick_16 - self.topic_bytes_per_tick_250) / (1 / few - 1 / many)
-        return self.topic_bytes_per_tick_250 - head / many + head / max(1.0, records_a_batch)
+        return _fitted((few, self.topic_bytes_per_tick_16), (many, self.topic_bytes_per_tick_250), records_a_batch)
 
     @classmethod
     def read(cls, printed: str) -> Self:
@@ -85,3 +102,13 @@ class Constants:
 
 BATCHES: Final = {16: 16 / 6, 250: 250 / 6, 20_000: 2_500.0}
 """Records a batch and partition when so many are published together to 6 partitions; 256 KiB hold some 2,500 at most."""
+
+
+def _by_batch(in_small: float, in_large: float, records_a_batch: float) -> float:
+    return _fitted((BATCHES[250], in_small), (BATCHES[20_000], in_large), records_a_batch)
+
+
+def _fitted(small: tuple[float, float], large: tuple[float, float], records: float) -> float:
+    """Put cost = each + batch / records through two measured points, and return the cost at another."""
+    batch = (small[1] - large[1]) / (1 / small[0] - 1 / large[0])
+    return large[1] + batch * (1 / max(1.0, records) - 1 / large[0])

@@ -20,7 +20,7 @@ BUSY_POLL_SECONDS: Final = 0.05
 FETCHED_TICKS: Final = 20_000
 """Of one partition in a fetch: 2 MB, some 95 bytes each."""
 READING, STORING, PUBLISHING = 0.4, 0.4, 0.2
-"""Shares of the main thread's work. Assumed: one thread does all of it, so they move the lag by little and the limit not at all."""
+"""Shares of the main thread's work. Assumed: one thread does all of it, so they move the lag by little, and no limit at all."""
 
 
 class Arrived(NamedTuple):
@@ -91,6 +91,7 @@ class Replica:
     thread: Servers
     cores: Servers | None
     chunk_records: int
+    wal_seconds_per_tick: float
     committed: list[Seen]
     published: list[Seen]
     ahead: int = 0
@@ -143,7 +144,7 @@ class Replica:
             chunk = yield from lane.take()
             yield from self._think(chunk, STORING)
             yield from self.postgres.cores.work(self._micro(chunk, "postgres"))
-            wal_seconds = chunk.ticks * self.constants.wal_record_bytes_per_tick / self.constants.wal_bytes_per_second
+            wal_seconds = chunk.ticks * self.wal_seconds_per_tick
             yield from self.postgres.wal.work(wal_seconds, turn=wal_seconds)
             yield self.simulation.sleep(self.constants.commit_ms / 1e3)
             self._note(self.committed, chunk)

@@ -3,17 +3,20 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from benchmarks.simulation.constants import Constants
 from benchmarks.simulation.engine import Process, Servers, Simulation
 from benchmarks.simulation.pipeline import Arrived, Partition, Postgres, Replica, Seen
+from benchmarks.simulation.sizing import page_seconds
 
 SLICE_SECONDS: Final = 0.01
 """What arrives within this counts as one: the publishers linger as long."""
 GROWING: Final = 0.01
-"""Share of what arrives that must be left over each second for the lag to count as growing."""
+"""Share of what arrives that must be left over for the lag to count as growing."""
+BEHIND: Final = 0.05
+"""Share of what is due that must not have been sent for the producers to count as late."""
 ALONE: Final = 10**6
 """Cores of a machine that nobody waits for."""
 
@@ -22,7 +25,7 @@ ALONE: Final = 10**6
 class Scenario:
     """The load and the machines. With `shared_cores` all of it, the broker and the readers too, runs on that many cores.
 
-    `at_once` is a backlog that is there at the start instead of polls.
+    `at_once` is a backlog that is there at the start instead of polls. `wal_bytes_per_tick` None: records alone.
     """
 
     listings: int
@@ -38,6 +41,7 @@ class Scenario:
     shared_cores: int | None = None
     readers_requests_per_second: float = 0.0
     at_once: bool = False
+    wal_bytes_per_tick: float | None = None
     seed: int = 1
 
     @property
@@ -50,13 +54,14 @@ class Outcome(NamedTuple):
     """What came of it. Lag is seconds from a tick's being readable in its topic to its commit, and to its publication."""
 
     offered_per_second: float
+    sent_per_second: float
     applied_per_second: float
     lag_p50_ms: float
     lag_p99_ms: float
     published_p50_ms: float
     published_p99_ms: float
     waiting_ticks: int
-    growing: bool
+    verdict: str
     chunk_ticks: float
     thread_busy: float
     postgres_busy: float
@@ -97,6 +102,7 @@ class Deployment:
             Servers(self.simulation, 1),
             self.shared,
             self.scenario.chunk_records,
+            (self.scenario.wal_bytes_per_tick or self.constants.wal_record_bytes_per_tick) / self.constants.wal_bytes_per_second,
             self.committed,
             self.published,
         )
@@ -117,14 +123,14 @@ class Deployment:
 
     def _polls(self, spread: "_Spread") -> Process:
         """Let every producer begin its poll at the same moment, page after page; who is late begins the next one late."""
-        asked, page_seconds = self.scenario, self.constants.producer_ms_per_page / 1e3
-        a_producer = asked.listings / asked.producers
-        poll_seconds = max(a_producer / asked.page_rows * page_seconds, SLICE_SECONDS)
+        asked = self.scenario
+        pages = asked.listings / asked.producers / asked.page_rows
+        poll_seconds = max(pages * page_seconds(asked.page_rows, self.constants), SLICE_SECONDS)
         began = 0.0
         while True:
             slices = max(1, round(poll_seconds / SLICE_SECONDS))
             marks = [0, *accumulate([asked.listings // slices] * (slices - 1)), asked.listings]
-            for before, after in zip(marks, marks[1:], strict=False):
+            for before, after in pairwise(marks):
                 yield self.simulation.sleep(SLICE_SECONDS)
                 spread.append(after - before)
             began = max(began + asked.every_seconds, self.simulation.now)
@@ -147,26 +153,32 @@ class Deployment:
         distinct = {id(postgres.cores): postgres.cores for postgres in self.postgreses}.values()
         return Outcome(
             asked.ticks_per_second,
+            self.sent / now,
             speed,
             *_percentiles(later),
             *_percentiles([seen for seen in self.published if seen.at > now / 2] or self.published),
             waiting,
-            growing=not asked.at_once and waiting > self._in_hand() + GROWING * self.sent,
+            self._verdict(waiting, now),
             chunk_ticks=applied / max(1, sum(replica.chunks for replica in self.replicas)),
             thread_busy=max(threads),
             postgres_busy=max(cores.busy / self._last() / cores.number for cores in distinct),
             wal_busy=max(postgres.wal.busy / self._last() for postgres in self.postgreses),
         )
 
+    def _verdict(self, waiting: int, now: float) -> str:
+        """Tell who does not keep up. What waits in good order is what a poll, or a second, brings."""
+        asked = self.scenario
+        if not asked.at_once and waiting > asked.ticks_per_second * max(1.0, asked.every_seconds) + GROWING * self.sent:
+            return "falls behind"
+        if not asked.at_once and self.sent < (1 - BEHIND) * asked.ticks_per_second * (now - asked.every_seconds):
+            return "producers fall behind"
+        return "holds"
+
     def _last(self) -> float:
         """When the last tick was committed, of a backlog; else now."""
         if self.scenario.at_once and self.committed:
             return self.committed[-1].at
         return max(self.simulation.now, 1e-9)
-
-    def _in_hand(self) -> float:
-        """What waits in good order: what a second and a poll bring."""
-        return self.scenario.ticks_per_second * max(1.0, self.scenario.every_seconds)
 
 
 class _Spread:
@@ -191,9 +203,8 @@ class _Spread:
                 deployment.partitions[number].append(Arrived(deployment.simulation.now, whole))
                 sent += whole
         deployment.sent += sent
-        if deployment.shared is not None and not deployment.scenario.at_once:
-            batches = len(deployment.partitions)
-            micro = deployment.constants.broker_us_per_sent_20000 + batches * deployment.constants.broker_us_per_batch / max(1, sent)
+        if deployment.shared is not None and not deployment.scenario.at_once and sent:
+            micro = deployment.constants.sending_us(sent / len(deployment.partitions))
             deployment.simulation.start(deployment.shared.work(1e-6 * micro * sent))
 
 
@@ -201,7 +212,7 @@ def ranges(partitions: int, replicas: int) -> list[range]:
     """Divide the partitions as Kafka's range assignor does; a replica beyond their number gets none and is left out."""
     each, more = divmod(partitions, replicas)
     starts = [number * each + min(number, more) for number in range(replicas + 1)]
-    return [range(first, last) for first, last in zip(starts, starts[1:], strict=False) if first < last]
+    return [range(first, last) for first, last in pairwise(starts) if first < last]
 
 
 def _percentiles(seen: Sequence[Seen]) -> tuple[float, float]:
