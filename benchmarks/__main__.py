@@ -5,7 +5,7 @@ make bench ARGS="--part ticks --rounds 1 --only Kasparro"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
 make bench ARGS="--part freshness --rate 5000 --seconds 20"
-make bench ARGS="--part constants --ticks 120000"
+make bench ARGS="--part constants --ticks 240000 --listings 80000"
 """
 
 import asyncio

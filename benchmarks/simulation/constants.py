@@ -14,43 +14,43 @@ class Constants:
     """Microseconds of CPU, milliseconds of waiting and bytes. Names are those that `--part constants` prints.
 
     A tick: a row of some 350 bytes that is new and moves its quote and its asset, all the work done. A chunk: what one
-    transaction costs besides its ticks. Fitted to chunks of 245 and of 3,440 ticks.
+    transaction costs besides its ticks. Fitted to chunks of 250 and of 4,100 ticks.
     """
 
-    # python -m benchmarks --part constants --ticks 150000 --listings 15000 --polled 17000
-    main_us_per_tick: float = 67.4  # the normalizer's one thread that reads, stores and publishes
-    main_us_per_chunk: float = 10_961.7
-    threads_us_per_tick: float = 5.6  # its thread that fetches
-    threads_us_per_chunk: float = 2_467.0
-    postgres_us_per_tick: float = 64.9  # backends, checkpointer and WAL writer together
-    postgres_us_per_chunk: float = 13_826.6
-    broker_us_per_tick: float = 6.6  # being fetched from, and taking the assets
-    broker_us_per_chunk: float = 4_167.0
-    broker_us_per_sent_250: float = 9.6  # taking ticks, in batches of 42
-    broker_us_per_sent_20000: float = 2.5  # the same, in batches of 2,500
-    client_us_per_sent_250: float = 13.7  # packing and sending them
-    client_us_per_sent_20000: float = 7.6
-    topic_bytes_per_tick_16: float = 217.9  # in the log, zstd, in batches of 2.7
-    topic_bytes_per_tick_250: float = 93.8
-    asset_topic_bytes_per_tick: float = 57.0
-    wal_record_bytes_per_tick: float = 1_502.4  # without images of whole pages
-    wal_raw_bytes_per_tick: float = 706.7  # of those, what the raw table and its two indexes write
-    raw_coingecko_heap_bytes_per_row: float = 523.6
-    raw_coingecko_index_bytes_per_row: float = 63.3
-    quotes_heap_bytes_per_row: float = 831.2
-    quotes_index_bytes_per_row: float = 137.6
-    assets_heap_bytes_per_row: float = 1_338.6
-    assets_index_bytes_per_row: float = 1_374.4
-    producer_us_per_listing: float = 93.5
-    producers_broker_us_per_listing: float = 78.8
-    producer_ms_per_page: float = 37.0  # 250 rows in two transactions, one page after another
-    cursor_bytes_per_polled: float = 27.6
+    # python -m benchmarks --part constants --ticks 240000 --listings 80000
+    main_us_per_tick: float = 79.4  # the normalizer's one thread that reads, stores and publishes
+    main_us_per_chunk: float = 9_605.3
+    threads_us_per_tick: float = 4.9  # its thread that fetches
+    threads_us_per_chunk: float = 2_450.7
+    postgres_us_per_tick: float = 93.6  # backends, checkpointer and WAL writer together
+    postgres_us_per_chunk: float = 4_375.0
+    broker_us_per_tick: float = 7.0  # being fetched from, and taking the assets
+    broker_us_per_chunk: float = 3_256.6
+    broker_us_per_sent_250: float = 9.7  # taking ticks, in batches of 42
+    broker_us_per_sent_20000: float = 2.3  # the same, in batches of 2,500
+    client_us_per_sent_250: float = 14.1  # packing and sending them
+    client_us_per_sent_20000: float = 9.4
+    topic_bytes_per_tick_16: float = 218.2  # in the log, zstd, in batches of 2.7
+    topic_bytes_per_tick_250: float = 94.1
+    asset_topic_bytes_per_tick: float = 88.6
+    wal_record_bytes_per_tick: float = 2_078.6  # without images of whole pages
+    wal_raw_bytes_per_tick: float = 723.9  # of those, what the raw table and its two indexes write
+    raw_coingecko_heap_bytes_per_row: float = 542.2
+    raw_coingecko_index_bytes_per_row: float = 62.8
+    quotes_heap_bytes_per_row: float = 512.1
+    quotes_index_bytes_per_row: float = 134.2
+    assets_heap_bytes_per_row: float = 812.7
+    assets_index_bytes_per_row: float = 662.6
+    producer_us_per_listing: float = 101.2
+    producers_broker_us_per_listing: float = 87.6
+    producer_ms_per_page: float = 40.7  # 250 rows in two transactions, one page after another
+    cursor_bytes_per_polled: float = 27.4
     commit_ms: float = 0.4
     acknowledged_ms: float = 0.7
-    ticks_per_second_large: float = 8_941.2  # of a backlog, by one replica, everything on these 2 cores
-    ticks_per_second_small: float = 3_833.1
-    tick_id_index_bytes_per_row: float = 42.5
-    image_bytes_per_tick_at_a_tenth: float = 5_584.6  # of new ticks, as many as a tenth of the index's pages, after a checkpoint
+    ticks_per_second_large: float = 7_487.9  # of a backlog, by one replica, everything on these 2 cores
+    ticks_per_second_small: float = 4_286.8
+    tick_id_index_bytes_per_row: float = 40.4
+    image_bytes_per_tick_at_a_tenth: float = 6_104.9  # of new ticks, as many as a tenth of the index's pages, after a checkpoint
     # python -m benchmarks --part answers: 1,606 requests/s of GET /data/{asset_uid} on both cores, the client included
     request_ms: float = 1.25
     # python -m benchmarks --part freshness --rate 5000 --seconds 20

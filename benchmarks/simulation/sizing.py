@@ -9,6 +9,8 @@ from benchmarks.simulation.constants import Constants
 MONTH_MINUTES: Final = 31 * 24 * 60
 DAY_SECONDS: Final = 86_400
 PAGE_BYTES: Final = 8_192
+POLLED_PARTITIONS: Final = 6
+"""Of the topic that the producer was measured with."""
 MARKER_BYTES: Final = 78
 """Of a transaction's end, in each partition that it wrote to (Kafka's format: a batch of one control record)."""
 
@@ -114,12 +116,26 @@ def normalizers(plan: Plan, constants: Constants) -> int:
     return math.ceil(plan.ticks * constants.us("main", plan.chunk_ticks) / plan.chunk_ticks / 1e6 / plan.full)
 
 
+def broker_us_taking(plan: Plan, constants: Constants) -> float:
+    """Return what brokers work to take a tick: its batches, and its share of its page's two transactions with their markers.
+
+    What a page costs besides its batches is what a poll was measured to cost, less the batches of that poll.
+    """
+    measured = Plan(plan.listings, partitions=POLLED_PARTITIONS)
+    besides = constants.producers_broker_us_per_listing - _batches_us(measured, constants)
+    a_page = max(0.0, besides) * measured.page_rows
+    return _batches_us(plan, constants) + a_page / (plan.page_rows * plan.changed)
+
+
+def _batches_us(plan: Plan, constants: Constants) -> float:
+    markers = plan.touched * constants.broker_us_sent(1) / (plan.page_rows * plan.changed)
+    return constants.broker_us_sent(plan.records_a_batch) + markers
+
+
 def broker_cores(plan: Plan, constants: Constants) -> float:
     """Return the cores that brokers keep busy: leaders taking and handing out; what followers do was not measured."""
-    taking = plan.ticks * constants.broker_us_sent(plan.records_a_batch)
-    markers = plan.pages * plan.touched * constants.broker_us_sent(1)
-    handing_out = plan.ticks * constants.us("broker", plan.chunk_ticks) / plan.chunk_ticks
-    return (taking + markers + handing_out) / 1e6
+    handing_out = constants.us("broker", plan.chunk_ticks) / plan.chunk_ticks
+    return plan.ticks * (broker_us_taking(plan, constants) + handing_out) / 1e6
 
 
 def brokers(plan: Plan, constants: Constants) -> dict[str, float]:
@@ -145,12 +161,7 @@ def size(plan: Plan, constants: Constants) -> list[Line]:
         Line("provider", "requests", 60 * plan.pages, "a minute"),
         Line("provider", "requests", 60 * plan.pages * MONTH_MINUTES / 1e6, "million a month"),
         Line("producers", "cores", plan.listings / plan.every_seconds * constants.producer_us_per_listing / 1e6, "busy"),
-        Line(
-            "producers",
-            "sources, if each publishes one page after another",
-            plan.pages * constants.producer_ms_per_page / 1e3,
-            "",
-        ),
+        Line("producers", "sources, each one page after another", plan.pages * page_seconds(plan.page_rows, constants), ""),
         Line("kafka", "records a batch", plan.records_a_batch, ""),
         Line("kafka", "raw ticks in, one copy", raw / 1e6, "MB/s"),
         Line("kafka", "assets in, one copy", assets / 1e6, "MB/s"),

@@ -30,12 +30,13 @@ def compare(constants: Constants) -> list[Compared]:
     """Simulate what docs/benchmarks.md and `--part constants` measure."""
     large, small = (_backlog(constants, chunk_records) for chunk_records in (5_000, 250))
     stream, alone = _stream(constants), _lone(constants)
+    asked_ms = 1e3 * ASK_SECONDS / 2  # until a reader asks who asks so often
     return [
         Compared("a backlog, 5,000 a chunk", "ticks/s", constants.ticks_per_second_large, large.applied_per_second),
         Compared("a backlog, 250 a chunk", "ticks/s", constants.ticks_per_second_small, small.applied_per_second),
-        Compared("4,990 ticks/s, p50", "ms", constants.stream_p50_ms, stream.lag_p50_ms),
-        Compared("4,990 ticks/s, p99", "ms", constants.stream_p99_ms, stream.lag_p99_ms),
-        Compared("a lone tick, p50", "ms", constants.lone_p50_ms, alone.lag_p50_ms + 1e3 * ASK_SECONDS / 2),
+        Compared("4,990 ticks/s, p50", "ms", constants.stream_p50_ms, stream.lag_p50_ms + asked_ms),
+        Compared("4,990 ticks/s, p99", "ms", constants.stream_p99_ms, stream.lag_p99_ms + asked_ms),
+        Compared("a lone tick, p50", "ms", constants.lone_p50_ms, alone.lag_p50_ms + asked_ms),
     ]
 
 
