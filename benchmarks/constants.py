@@ -21,9 +21,9 @@ from benchmarks.freshness import ticks_of
 from benchmarks.ground import Ground
 from benchmarks.images import page_images
 from benchmarks.meters import Cpu, Wal, cpu, family_seconds, log_bytes, wal_between, wal_position
-from benchmarks.polling import MODULE, open_runs, producer_settings
+from benchmarks.polling import PAGED, open_runs
 from benchmarks.processes import service
-from benchmarks.provider import open_provider, rounds_of_pages
+from benchmarks.provider import open_provider, rounds_of_rows
 from benchmarks.report import Section, say
 from benchmarks.ticks import TOPIC, Workload
 from libs.contracts.topics import ASSETS_NORMALIZED, CURSORS
@@ -190,17 +190,17 @@ async def _poll(ground: Ground, listings: int) -> Found:
 
 async def _polled(ground: Ground, listings: int, *, producers: int) -> Found:
     """The first round, in which they start and meet, does not count."""
-    rounds = rounds_of_pages(Workload(ROUNDS * listings, listings))
-    async with open_provider() as provider, open_runs(ground) as asked, AsyncExitStack() as stack:
-        settings = producer_settings(provider, listings)
-        started = [await stack.enter_async_context(service(ground, MODULE, **settings)) for _ in range(producers)]
+    rounds = map(PAGED.pages, rounds_of_rows(Workload(ROUNDS * listings, listings)))
+    async with open_provider() as provider, open_runs(ground, PAGED.source) as asked, AsyncExitStack() as stack:
+        settings = PAGED.settings(provider, listings)
+        started = [await stack.enter_async_context(service(ground, PAGED.module, **settings)) for _ in range(producers)]
         provider.show(next(rounds))
         await asked.run()
         pages = next(rounds)
         provider.show(pages)
         own, broker = sum(family_seconds(one.pid) for one in started), family_seconds(ground.broker_pid)
         await asked.run()
-        seconds = time.monotonic() - (provider.asked_at or 0.0)
+        seconds = time.monotonic() - (provider.answered_at or 0.0)
         spent = sum(family_seconds(one.pid) for one in started) - own
         broker_spent = family_seconds(ground.broker_pid) - broker
     say(f"polled {listings:,} listings by {producers}, {listings / seconds:,.0f} a second")

@@ -1,6 +1,6 @@
 """The thread that talks to Kafka for Faust: it fetches, keeps the group membership and commits, and packs what it fetched."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -165,6 +165,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Mapping[TP, list[Chunk]]:
         records = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        _put_last(consumer, records)
         # From here on nothing awaits, so positions are those of the records.
         chunks: dict[TP, list[Chunk]] = {}
         for tp in active_partitions:
@@ -194,6 +195,17 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             largest_bytes=self._chunking.bytes,
             lost=lost,
         )
+
+
+def _put_last(consumer: AIOKafkaConsumer, served: Iterable[TP]) -> None:
+    """Let the others have their turn: aiokafka hands out all that it holds of one partition before it comes to the next.
+
+    A fetch holds several chunks of a partition, which are stored one after another: nobody would work at another meanwhile.
+    """
+    held = consumer._fetcher._records  # noqa: SLF001 - it takes them in the order of this dictionary
+    for tp in served:
+        if tp in held:
+            held[tp] = held.pop(tp)
 
 
 def _lost(wanted: int | None, kept: int) -> Lost | None:
