@@ -26,7 +26,7 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InternalClientError):
         return True  # a statement that crossed the server's goodbye: "cannot switch to state 15"
     if isinstance(error, asyncpg.InterfaceError):
-        return _says_that_the_connection_died(error)
+        return _says_that_the_connection_died(error) or _came_of_an_outage(error)
     return isinstance(error, (OSError, asyncio.TimeoutError))
 
 
@@ -53,3 +53,8 @@ def _says_that_the_connection_died(error: asyncpg.InterfaceError) -> bool:
     """
     signs = ("connection is closed", "connection was closed", "released back to the pool")
     return any(sign in str(error) for sign in signs)
+
+
+def _came_of_an_outage(error: asyncpg.InterfaceError) -> bool:
+    """Whether it was raised in tidying up after one: a session cut in the middle of a COPY is busy, and cannot be rolled back."""
+    return error.__context__ is not None and is_outage(error.__context__)

@@ -4,11 +4,18 @@ COPY in binary costs our process half of what arrays cost it, and Postgres no mo
 raw row and quote written). The tables empty themselves at the end of each transaction, and cost the log nothing.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
+
 from libs.postgres.pool import Connection
+
+COPY_SECONDS: Final = 60.0
+"""Longest that rows may take to cross: some hundred times what the largest chunk needs."""
 
 HAS_TABLE: Final = "SELECT to_regclass('pg_temp.' || $1) IS NOT NULL"
 
@@ -33,4 +40,23 @@ class Incoming:
         """Put the rows where the transaction's other statements find them."""
         if not await connection.fetchval(HAS_TABLE, self.table):
             await connection.execute(self.create_table)
-        await connection.copy_records_to_table(self.table, records=rows, columns=[name for name, _ in self.columns])
+        await copy_rows(connection, self.table, [name for name, _ in self.columns], rows)
+
+
+async def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """COPY the rows in. Raises TimeoutError when the connection is cut meanwhile, and when it takes too long.
+
+    Left alone, asyncpg (0.31) would wait for ever: for room to write, which a connection that is gone does not tell of, and
+    which no timeout of the pool's bounds.
+    """
+    async with asyncio.timeout(COPY_SECONDS) as limit:
+
+        def end_now(_: object) -> None:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+        connection.add_termination_listener(end_now)
+        try:
+            await connection.copy_records_to_table(table, records=rows, columns=columns)
+        finally:
+            with suppress(asyncpg.InterfaceError):  # it has left the pool: nobody will listen
+                connection.remove_termination_listener(end_now)

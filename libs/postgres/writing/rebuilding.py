@@ -10,6 +10,7 @@ from libs.domain.assets import asset_of
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import assets, quotes
+from libs.postgres.writing.incoming import copy_rows
 
 LOCK_SECONDS: Final = 10
 """How long to wait for whoever writes at this moment: nobody should, the group is empty."""
@@ -62,7 +63,7 @@ async def count_held(pool: Pool, source: str, raw_table: str, kept: AsyncIterabl
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(CREATE_KEPT)
         async for tick_ids in kept:
-            await connection.copy_records_to_table("kept_ticks", records=[(tick_id,) for tick_id in tick_ids])
+            await copy_rows(connection, "kept_ticks", ["tick_id"], [(tick_id,) for tick_id in tick_ids])
         await connection.execute(ANALYZE_KEPT)
         raw = await connection.fetchrow(COUNT_RAW.format(table=raw_table))
         newest = await connection.fetchrow(COUNT_QUOTES, source)
