@@ -27,8 +27,8 @@ REQUEST_TIMEOUT_MS: Final = 30_000
 NEVER_MS: Final = 2**31 - 1
 """The broker must not take a partition away because the work waits: an outage of the database may last."""
 
-FETCH_BYTES: Final = 2_097_152
-"""Most that is fetched of a partition at a time, compressed: some chunks' worth, so that chunks in a backlog are full."""
+FETCH_BYTES: Final = 1_048_576
+"""Most that is fetched of a partition at a time, compressed: two chunks' worth, so that chunks in a backlog are full."""
 
 
 OnGap: TypeAlias = Callable[[str, int, int, int], Awaitable[None]]

@@ -23,7 +23,7 @@ IDLE_POLL_SECONDS: Final = 0.25
 BUSY_POLL_SECONDS: Final = 0.05
 """How long it lasts while some topic is held back, so that its next chunk is asked for as soon as there is room."""
 
-AHEAD: Final = 6
+AHEAD: Final = 4
 """Chunks of one topic that may wait for their acknowledgement: being read, stored and published, and some ready."""
 
 CLIENT_WATCH_SECONDS: Final = 1.0

@@ -94,14 +94,13 @@ def _read(source: Source, record: Record) -> Tick | Rejected:
     frame = _frame(record)
     if isinstance(frame, Rejection):
         return Rejected(record, frame, None)
-    payload = bytes(frame.payload)
-    wrong = _mismatch(source, record, frame, payload)
+    wrong = _mismatch(source, record, frame)
     if wrong is not None:
         return Rejected(record, wrong, frame.run_id)
     quote = source.quote_of(frame)
     if isinstance(quote, Rejection):
         return Rejected(record, quote, frame.run_id)
-    return Tick(record.offset, quote, payload.decode(), counts=not _is_redriven(record))
+    return Tick(record.offset, quote, frame.payload, counts=not _is_redriven(record))
 
 
 def _frame(record: Record) -> RawTickFrame | Rejection:
@@ -115,13 +114,13 @@ def _frame(record: Record) -> RawTickFrame | Rejection:
         return Rejection(Reason.UNDECODABLE, f"not JSON: {error}")
 
 
-def _mismatch(source: Source, record: Record, frame: RawTickFrame, payload: bytes) -> Rejection | None:
+def _mismatch(source: Source, record: Record, frame: RawTickFrame) -> Rejection | None:
     """Compare what the tick says of itself with its topic, its key, its content and Kafka's clock."""
     if frame.source != source.name:
         return Rejection(Reason.IDENTITY_MISMATCH, f"a tick of {frame.source!r} in the topic of {source.name!r}")
     if frame.asset_uid.encode("utf-8", "replace") != record.key:
         return Rejection(Reason.IDENTITY_MISMATCH, f"asset_uid {frame.asset_uid!r} under the key {record.key!r}")
-    if content_hash(frame.source, frame.source_id, payload) != frame.tick_id.bytes:
+    if content_hash(frame.source, frame.source_id, bytes(frame.payload)) != frame.tick_id.bytes:
         return Rejection(Reason.IDENTITY_MISMATCH, f"tick_id {frame.tick_id} is not that of the content")
     # Kafka's time of the record is the same in every replay, so a replay judges the same.
     if frame.fetched_at.timestamp() * 1000 - record.timestamp > CLOCK_SKEW_ALLOWED_MS:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection
 from libs.postgres.writing.incoming import Incoming
@@ -16,14 +18,14 @@ INCOMING: Final = Incoming("incoming_ticks", [(name, _TYPES.get(name, "text")) f
 
 
 class Tick(NamedTuple):
-    """An accepted record: the quote it makes, and its payload as the text that the provider sent.
+    """An accepted record: the quote it makes, and its payload as the provider sent it, in UTF-8: a view of the record's bytes.
 
     `counts` for its run unless it is a re-driven dead letter: that was counted when it was set aside.
     """
 
     offset: int
     quote: Quote
-    payload: str
+    payload: msgspec.Raw
     counts: bool = True
 
 
@@ -45,4 +47,4 @@ class Counted:
 
 async def stage(connection: Connection, ticks: Iterable[Tick]) -> None:
     """Put the ticks into the table `incoming_ticks`, from where `raw_ticks` and `quotes` take them."""
-    await INCOMING.stage(connection, ((*tick.quote, tick.payload) for tick in ticks))
+    await INCOMING.stage(connection, ((*tick.quote, str(tick.payload, "utf-8")) for tick in ticks))

@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from libs.domain.identity import tick_id_of
@@ -67,7 +68,7 @@ def tick(
         tick_id=tick_id_of(source, source_id, payload.encode()),
         run_id=run_id,
     )
-    return Tick(offset, quote, payload)
+    return Tick(offset, quote, msgspec.Raw(payload.encode()))
 
 
 def numbered(ticks: list[Tick], first: int = 0) -> list[Entry]:
