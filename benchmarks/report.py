@@ -16,8 +16,8 @@ OURS = ("aiohttp", "aiokafka", "asyncpg", "faust-streaming", "msgspec", "uvloop"
 PAGE = """\
 # Benchmarks
 
-Written on {day} by `make bench ARGS="--report docs/benchmarks.md"`; run it to get yours. Absolute figures drift with the
-machine, so what counts are ratios of runs of one round.
+Written on {day} by `make bench ARGS="--report docs/benchmarks.md"`; run it to get yours, or a part of it: `--help` says how.
+Absolute figures drift with the machine: compare those of one table, whose runs took turns, and look at the ratios.
 
 {sections}
 ## The machine

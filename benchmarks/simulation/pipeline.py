@@ -2,7 +2,7 @@
 
 As in services/normalizer/ticks.py and libs/streaming/transport.py: a replica has one thread that reads, stores and publishes;
 two lanes store at once, a partition always in the same one; between the steps waits at most one chunk; no more is fetched
-while six chunks are not acknowledged. Nothing here is Kafka or Postgres: they are what they cost.
+while four chunks are not acknowledged. Nothing here is Kafka or Postgres: they are what they cost.
 """
 
 from collections import deque
@@ -14,11 +14,9 @@ from benchmarks.simulation.constants import Constants
 from benchmarks.simulation.engine import Process, Queue, Servers, Simulation
 
 LANES: Final = 2
-AHEAD: Final = 6
+AHEAD: Final = 4
 POLL_SECONDS: Final = 0.005
 BUSY_POLL_SECONDS: Final = 0.05
-FETCHED_TICKS: Final = 20_000
-"""Of one partition in a fetch: 2 MB, some 95 bytes each."""
 READING, STORING, PUBLISHING = 0.4, 0.4, 0.2
 """Shares of the main thread's work. Assumed: one thread does all of it, so they move the lag by little, and no limit at all."""
 
@@ -109,9 +107,8 @@ class Replica:
         self.simulation.start(self._publish(applied))
 
     def _fetch(self, fetched: Queue[Chunk]) -> Process:
-        """Ask again and again; aiokafka hands out what it holds of one partition before it goes on to the next."""
+        """Ask again and again; the partitions take turns."""
         order = deque(self.partitions)
-        held = FETCHED_TICKS
         while True:
             if self.ahead >= AHEAD:
                 yield self.simulation.sleep(BUSY_POLL_SECONDS)
@@ -119,18 +116,16 @@ class Replica:
             room = self.chunk_records
             for _ in range(len(order)):
                 number, partition = order[0]
-                part = partition.fetch(min(room, held))
-                if part:
+                order.rotate(-1)
+                if part := partition.fetch(room):
                     chunk = Chunk(number, part, sum(one.ticks for one in part))
-                    room, held = room - chunk.ticks, held - chunk.ticks
+                    room -= chunk.ticks
                     self.ahead += 1
                     if self.cores is not None:
                         yield from self.cores.work(self._micro(chunk, "threads"))
                     yield from fetched.put(chunk)
-                if room == 0 and held:
+                if room == 0:
                     break
-                order.rotate(-1)
-                held = FETCHED_TICKS
             yield self.simulation.sleep(POLL_SECONDS)
 
     def _read(self, fetched: Queue[Chunk], lanes: Sequence[Queue[Chunk]]) -> Process:

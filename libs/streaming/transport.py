@@ -8,6 +8,7 @@ skipped in a rebalance): here only `ChunkConsumer.acknowledge` moves a committed
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from faust.transport.drivers import aiokafka as driver
@@ -40,6 +41,7 @@ class ChunkConsumer(driver.Consumer):
         self._done: set[Chunk] = set()
         self._ahead: Counter[str] = Counter()
         self._acknowledged = asyncio.Event()
+        self._room = asyncio.Event()
 
     _thread: ChunkConsumerThread
 
@@ -53,11 +55,17 @@ class ChunkConsumer(driver.Consumer):
     ) -> Mapping[TP, list[Chunk]]:
         ready = {tp for tp in active_partitions if self._ahead[tp.topic] < AHEAD}
         if not ready:
-            await asyncio.sleep(BUSY_POLL_SECONDS)
+            await self._room_made(within=BUSY_POLL_SECONDS)
             return {}
         longest = IDLE_POLL_SECONDS if len(ready) == len(active_partitions) else BUSY_POLL_SECONDS
         chunks: Mapping[TP, list[Chunk]] = await self._thread.getmany(ready, longest)
         return chunks
+
+    async def _room_made(self, *, within: float) -> None:
+        self._room.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._room.wait()
 
     def _to_message(self, tp: TP, chunk: Chunk) -> ConsumerMessage:
         """Make the event of a chunk; its offset is its last one, so that Faust sees offsets grow."""
@@ -101,6 +109,7 @@ class ChunkConsumer(driver.Consumer):
             self._ahead[chunk.topic] -= 1
             self._applied[tp] = first.end
         self._acknowledged.set()
+        self._room.set()
 
     def applied_position(self, topic: str, partition: int) -> int | None:
         """Return up to where the partition has been applied, None while it is not ours."""

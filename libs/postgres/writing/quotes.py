@@ -32,14 +32,14 @@ UPSERT_NEWEST = """
         < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)
     RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid"""
 
-# The uids by the index quotes_asset_uid. What is unnested is joined or hashed; an array would be gone through for every row of
-# the table, by the plan that Postgres keeps from when the table was small.
+# The uids by the index quotes_asset_uid: the plan is made for the array in hand, see libs.postgres.pool. NOT IN is hashed; a
+# comparison with an array would go through it for every row.
 LOAD_OTHERS = """
     SELECT source, source_id, asset_uid, symbol, name, price_usd::text, market_cap_usd::text, volume_24h_usd::text,
         percent_change_1h::text, percent_change_24h::text, percent_change_7d::text, circulating_supply::text,
         total_supply::text, max_supply::text, market_cap_rank, source_updated_at, fetched_at, tick_id, run_id
     FROM quotes
-    WHERE asset_uid IN (SELECT unnest($1::text[])) AND tick_id NOT IN (SELECT unnest($2::uuid[]))"""
+    WHERE asset_uid = ANY($1::text[]) AND tick_id NOT IN (SELECT unnest($2::uuid[]))"""
 
 
 async def upsert_newest(connection: Connection) -> dict[UUID, str | None]:
