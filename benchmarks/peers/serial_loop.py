@@ -23,7 +23,7 @@ async def main() -> None:
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=2_097_152,  # as Kasparro's
+        max_partition_fetch_bytes=2_097_152,  # twice Kasparro's
     )
     batch = int(os.environ["CHUNK_RECORDS"])
     connection = await asyncpg.connect(os.environ["DATABASE_URL"])
