@@ -3,7 +3,7 @@
 It has no sink for Postgres. Offsets are Bytewax's, not Kafka's: at the end of an epoch, once the sink has taken all that came in
 it, they go into its recovery store (SQLite), from which a restart resumes. Tuned: batches of CHUNK_RECORDS, which a stateless
 sink gets as the source made them (`collect` would key and pickle each tick); an epoch a second, as Quix's checkpoints, in
-place of ten; Kasparro's fetch sizes.
+place of ten; fetches of 2 MiB.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Nothing is written by hand but the settings below. Tuned: one schema for all messages, so that none carries its own; one
 statement a batch (`unnest`), with only the last record of each key in it (the reduction buffer); batches of CHUNK_RECORDS,
-polled as large; one task, for two and three were slower on two cores; Kasparro's fetch sizes; offsets committed every second.
+polled as large; one task, for two and three were slower on two cores; fetches of 2 MiB; offsets committed every second.
 Connect's decimals have one scale for all: each number is stored with eight places, however many its source sent.
 """
 

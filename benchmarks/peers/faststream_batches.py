@@ -1,6 +1,6 @@
 """The common work in a FastStream subscriber of batches, acknowledged after the commit. Runs in an environment of its own.
 
-Tuned: no validation of arguments (`apply_types=False`), a decoder that leaves the bytes to msgspec, Kasparro's fetch sizes.
+Tuned: no validation of arguments (`apply_types=False`), a decoder that leaves the bytes to msgspec, fetches of 2 MiB.
 """
 
 import os
