@@ -53,7 +53,7 @@ Found = dict[str, float]
 
 
 class Applied(NamedTuple):
-    """What it took to apply the backlog behind the first tick of each listing."""
+    """What it took to apply the backlog behind the first tick of each listing; the raw tables' WAL is of all."""
 
     ticks: int
     chunks: int
@@ -61,6 +61,7 @@ class Applied(NamedTuple):
     cpu: Cpu
     wal: Wal
     raw_wal: Wal
+    all_ticks: int
     asset_bytes: int
 
 
@@ -107,6 +108,7 @@ async def _apply(ground: Ground, work: Workload, chunk_records: int) -> Applied:
     if WHOLE.group is not None:
         await ground.rewind(WHOLE.group, TOPIC)
     told = {"NORMALIZER_HEALTH_PORT": "0", "RAW_RETENTION_DAYS": "0", "LOG_LEVEL": "INFO", "LOG_FORMAT": "json"}
+    empty = await wal_position(ground)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "normalizer.log"
         async with service(ground, WHOLE.module, log=log, CHUNK_RECORDS=str(chunk_records), **told) as process:
@@ -118,8 +120,8 @@ async def _apply(ground: Ground, work: Workload, chunk_records: int) -> Applied:
     ticks, chunks = last[0] - first[0], last[1] - first[1]
     say(f"applied {ticks:,} ticks in {chunks:,} chunks, {ticks / seconds:,.0f} a second")
     asset_bytes = log_bytes(ground, ASSETS_NORMALIZED.name) - published
-    wal, raw = await wal_between(ground, start, end), await wal_between(ground, start, end, relations=RAW)
-    return Applied(ticks, chunks, seconds, spent, wal, raw, asset_bytes)
+    wal, raw = await wal_between(ground, start, end), await wal_between(ground, empty, end, relations=RAW)
+    return Applied(ticks, chunks, seconds, spent, wal, raw, last[0], asset_bytes)
 
 
 async def _until_applied(log: Path, ticks: int) -> tuple[int, int]:
@@ -152,7 +154,7 @@ def costs(small: Applied, large: Applied) -> Found:
         "chunk_ticks_small": small.ticks / small.chunks,
         "chunk_ticks_large": large.ticks / large.chunks,
         "wal_record_bytes_per_tick": (large.wal.total - large.wal.images) / large.ticks,
-        "wal_raw_bytes_per_tick": (large.raw_wal.total - large.raw_wal.images) / large.ticks,
+        "wal_raw_bytes_per_tick": (large.raw_wal.total - large.raw_wal.images) / large.all_ticks,
         "wal_index_bytes_per_tick": large.wal.indexes / large.ticks,
         "wal_image_bytes_per_tick_here": large.wal.images / large.ticks,
         "asset_topic_bytes_per_tick": large.asset_bytes / large.ticks,

@@ -46,6 +46,15 @@ def test_partitions_are_those_of_every_other_client(length: int) -> None:
         assert partition_of(key, 6) == DefaultPartitioner()(key, list(range(6)), [])
 
 
+async def test_many_that_publish_to_one_partition_at_once_each_get_their_turn(kafka_bootstrap_servers: str) -> None:
+    """The client alone would give up on the last: it counts the time that each before it waited."""
+    impatient, topic = KafkaConnection(kafka_bootstrap_servers, "tests", request_timeout_ms=500), own_topic(partitions=1)
+    await create(impatient, topic)
+    async with open_publisher(impatient) as publisher:
+        landed = await asyncio.gather(*[publisher.publish([Record(topic.name, b"key", b"%d" % number)]) for number in range(80)])
+    assert sorted(position.offset for (position,) in landed) == list(range(80))
+
+
 async def test_a_record_of_one_mebibyte_is_taken(connection: KafkaConnection) -> None:
     topic = own_topic()
     await create(connection, topic)
