@@ -49,8 +49,8 @@ class Chunking:
     on_gap: OnGap
 
 
-_FORGOTTEN: Final = object()
-"""The epoch of a place that the group had and Kafka no longer knows: none that aiokafka reads in."""
+_LEFT: Final = object()
+"""The epoch of a place that aiokafka has left already, or that Kafka no longer knows: none that it reads in."""
 
 
 @dataclass(slots=True)
@@ -137,7 +137,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             if offset == 0:  # aiokafka passes this one over, and may have moved on from it already
                 consumer.seek(tp, 0)
             if (state := _state_of(consumer, tp)) is not None:
-                self._reading[tp] = self._reading_from(tp, offset, _epoch_of(state))
+                is_there = offset is None or (state.has_valid_position and state.position == offset)
+                self._reading[tp] = self._reading_from(tp, offset, _epoch_of(state) if is_there else _LEFT)
         return committed
 
     def _reading_from(self, tp: TP, committed: int | None, epoch: object) -> _Reading:
@@ -147,7 +148,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         on from there meanwhile, the gap told begins too early, and it is one all the same.
         """
         if committed is None:
-            return _Reading(self._places.get(tp), _FORGOTTEN if tp in self._places else epoch)
+            return _Reading(self._places.get(tp), _LEFT if tp in self._places else epoch)
         self._places[tp] = committed
         return _Reading(committed, epoch)
 

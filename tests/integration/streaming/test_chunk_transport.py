@@ -332,6 +332,30 @@ async def test_a_group_that_was_reset_to_what_retention_has_removed_hears_of_the
     assert gaps.noted == [(topic, 0, 0, 4)]
 
 
+async def test_a_gap_is_heard_of_also_where_the_client_comes_upon_it_while_checkpoints_are_sought(
+    connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are asked for one after the other, and what is fetched meanwhile moves the first before we have come to the last."""
+    topic = (await make_topic()).name
+    await publisher.publish(records(topic, 10))
+    async with AIOKafkaConsumer(**connection.options(), group_id=group, enable_auto_commit=False) as operator:
+        operator.assign([TopicPartition(topic, 0)])
+        await operator.commit({TopicPartition(topic, 0): 4})
+    await remove_before(connection, topic, 10)
+    at_once = AIOKafkaConsumer.seek_to_committed
+
+    async def slowly(consumer: AIOKafkaConsumer, *partitions: TopicPartition) -> Any:
+        found = await at_once(consumer, *partitions)
+        await asyncio.sleep(1)
+        return found
+
+    monkeypatch.setattr(AIOKafkaConsumer, "seek_to_committed", slowly)
+    gaps = Gaps()
+    async with agent_running(connection, group, [topic], handling(Handled()), on_gap=gaps.note):
+        await eventually(lambda: gaps.noted != [], "the gap is told")
+    assert gaps.noted == [(topic, 0, 4, 10)]
+
+
 async def test_a_group_that_starts_for_the_first_time_has_lost_nothing(
     connection: KafkaConnection, publisher: Publisher, group: str, make_topic: MakeTopic
 ) -> None:
