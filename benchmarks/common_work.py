@@ -11,8 +11,9 @@ from asyncio import Queue
 import uvloop
 
 from libs.kafka.connection import KafkaConnection
-from libs.postgres.pool import Pool, open_pool
+from libs.postgres.pool import Pool
 from libs.postgres.writing import quotes, raw_ticks
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.postgres.writing.ticks import Tick, stage
 from libs.sources.catalogue import SOURCES
 from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
@@ -57,7 +58,7 @@ async def main() -> None:
     connection = KafkaConnection(os.environ["KAFKA_BOOTSTRAP_SERVERS"], "benchmark")
     app = create_chunk_app(connection, os.environ["BENCHMARK_GROUP"], chunk_records=int(os.environ["CHUNK_RECORDS"]))
     url = os.environ["DATABASE_URL"]
-    async with open_pool(url, application="benchmark-common", connections=LANES, statement_seconds=60) as pool:
+    async with open_writing_pool(url, application="benchmark-common", connections=LANES, statement_seconds=60) as pool:
         add_agent(app, "work", [os.environ["BENCHMARK_TOPIC"]], lambda chunks: work(chunks, pool))
         await run_app(app)
 

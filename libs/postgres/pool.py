@@ -1,9 +1,9 @@
 """The connection pool: how every process reaches Postgres."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -17,12 +17,19 @@ CLOSE_SECONDS = 5.0
 
 @asynccontextmanager
 async def open_pool(
-    database_url: str, *, application: str, connections: int, statement_seconds: float, read_only: bool = False
+    database_url: str,
+    *,
+    application: str,
+    connections: int,
+    statement_seconds: float,
+    read_only: bool = False,
+    furnish: Callable[["asyncpg.Connection[asyncpg.Record]"], Coroutine[Any, Any, None]] | None = None,
 ) -> AsyncIterator[Pool]:
     """Open a pool that connects on first use, so that a process can start, and say so, while Postgres is away.
 
-    `statement_seconds` bounds every statement, here and in the server. A `read_only` pool refuses to write, and its
-    sessions hold nothing to reset, which saves a round trip each time a connection is given back. One that writes plans each
+    `statement_seconds` bounds every statement, here and in the server. `furnish` prepares each session once. Whoever borrows a
+    connection leaves no state of the session behind, so nothing is reset, which saves a round trip each time one is given
+    back. A `read_only` pool refuses to write. One that writes plans each
     statement for the arguments in hand: chunks have one row or 20,000, tables grow under sessions that live long, and the plan
     that Postgres would keep for all of them goes through the chunk for each row of the table, or through the table for each.
     """
@@ -39,7 +46,8 @@ async def open_pool(
             "default_transaction_read_only": "on" if read_only else "off",
             "plan_cache_mode": "auto" if read_only else "force_custom_plan",
         },
-        reset=_nothing_to_reset if read_only else None,
+        init=furnish,
+        reset=_nothing_to_reset,
     )
     await pool
     try:

@@ -57,6 +57,7 @@ class Chunk:
     `start` and `end` are positions, not offsets of records: between them lie the markers of transactions too, and a chunk
     without records is one that holds nothing but those. `follows` is the `end` of the chunk fetched before it, None for the
     first one after the partition was taken over or moved to another position. `lost` is what is missing before `start`.
+    `size` is the bytes of its values.
     """
 
     topic: str
@@ -66,6 +67,7 @@ class Chunk:
     end: int
     follows: int | None
     lost: Lost | None = None
+    size: int = 0
 
     def __len__(self) -> int:
         return len(self.records)
@@ -89,21 +91,21 @@ def pack(
     if not records:
         return [Chunk(topic, partition, (), start, end, follows, lost)]
     chunks: list[Chunk] = []
-    for part in _parts(records, largest_bytes):
+    for part, size in _parts(records, largest_bytes):
         is_last = part[-1] is records[-1]
         part_end = end if is_last else part[-1].offset + 1
-        chunks.append(Chunk(topic, partition, part, start, part_end, follows, lost))
+        chunks.append(Chunk(topic, partition, part, start, part_end, follows, lost, size))
         start = follows = part_end
         lost = None
     return chunks
 
 
-def _parts(records: Sequence[Record], largest_bytes: int) -> Iterator[Sequence[Record]]:
+def _parts(records: Sequence[Record], largest_bytes: int) -> Iterator[tuple[Sequence[Record], int]]:
     first, held = 0, 0
     for place, record in enumerate(records):
         size = len(record.value or b"")
         if held and held + size > largest_bytes:
-            yield records[first:place]
+            yield records[first:place], held
             first, held = place, 0
         held += size
-    yield records[first:]
+    yield records[first:], held

@@ -130,9 +130,9 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
         return committed
 
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
+    async def _seek_to_committed(self) -> Mapping[TP, int | None]:
         consumer = self._ensure_consumer()
-        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        committed: Mapping[TP, int | None] = await consumer.seek_to_committed()
         for tp, offset in committed.items():
             if offset == 0:  # aiokafka passes this one over, and may have moved on from it already
                 consumer.seek(tp, 0)

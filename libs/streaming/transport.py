@@ -6,7 +6,7 @@ skipped in a rebalance): here only `ChunkConsumer.acknowledge` moves a committed
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -16,7 +16,7 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from libs.streaming.chunks import Chunk
-from libs.streaming.fetching import ChunkConsumerThread, Chunking
+from libs.streaming.fetching import ChunkConsumerThread, Chunking, chunking_of
 
 IDLE_POLL_SECONDS: Final = 0.25
 """How long an empty poll lasts; then positions are looked at, so that a trailing marker is committed soon."""
@@ -24,8 +24,11 @@ IDLE_POLL_SECONDS: Final = 0.25
 BUSY_POLL_SECONDS: Final = 0.05
 """How long it lasts while some topic is held back, so that its next chunk is asked for as soon as there is room."""
 
-AHEAD: Final = 4
-"""Chunks of one topic that may wait for their acknowledgement: being read, stored and published, and some ready."""
+AHEAD: Final = 4.0
+"""Full chunks of one topic that may wait for their acknowledgement: being read, stored and published, and some ready."""
+
+LEAST_SHARE: Final = 1 / 6
+"""What a small chunk counts as, of a full one: enough of them for each step to take several together, and no more."""
 
 CLIENT_WATCH_SECONDS: Final = 1.0
 """How long a refusal of the group, or a client that has died, goes unnoticed."""
@@ -39,7 +42,7 @@ class ChunkConsumer(driver.Consumer):
         self._applied: dict[TP, int] = {}
         self._delivered: defaultdict[TP, deque[Chunk]] = defaultdict(deque)
         self._done: set[Chunk] = set()
-        self._ahead: Counter[str] = Counter()
+        self._ahead: defaultdict[str, float] = defaultdict(float)
         self._acknowledged = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -72,12 +75,17 @@ class ChunkConsumer(driver.Consumer):
         if chunk.follows is None:
             self._forget_position(TP(*tp), chunk)
         self._delivered[TP(*tp)].append(chunk)
-        self._ahead[chunk.topic] += 1
+        self._ahead[chunk.topic] += self._share(chunk)
         body: Any = chunk  # Faust says bytes; with the raw codec it passes on whatever it is given
         return ConsumerMessage(
             chunk.topic, chunk.partition, chunk.end - 1, 0.0, 0, None, None, body, None, 0, 0, TP(*tp),
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
+
+    def _share(self, chunk: Chunk) -> float:
+        """How much of a full chunk it is."""
+        full = chunking_of(self.app.transport)
+        return max(len(chunk) / full.records, chunk.size / full.bytes, LEAST_SHARE)
 
     def _forget_position(self, tp: TP, chunk: Chunk) -> None:
         """Faust drops what lies before where it was: a topic that was made anew begins there."""
@@ -106,7 +114,7 @@ class ChunkConsumer(driver.Consumer):
         while waiting and waiting[0] in self._done:
             first = waiting.popleft()
             self._done.discard(first)
-            self._ahead[chunk.topic] -= 1
+            self._ahead[chunk.topic] -= self._share(first)
             self._applied[tp] = first.end
         self._acknowledged.set()
         self._room.set()

@@ -11,9 +11,10 @@ from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.offsets import GroupInUseError, GroupOffsets, OffsetsNotSetError, open_group_offsets
 from libs.kafka.publishing import open_publisher
 from libs.postgres.errors import DatabaseUnreachableError, is_outage
-from libs.postgres.pool import Pool, open_pool
+from libs.postgres.pool import Pool
 from libs.postgres.schema import missing_in
 from libs.postgres.writing.rebuilding import Emptied, Held
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import SystemClock
 from libs.recovery.rebuilding import Tables, rebuild, survey
 from libs.recovery.replaying import Pipeline, Wish, move, plan
@@ -142,7 +143,9 @@ async def run_replay(replaying: Replaying, database_url: str | None) -> None:
             return
         if missing := await missing_in(database_url, application=CLIENT):
             raise CommandError(f"the database lacks {', '.join(missing)}: run `kasparro migrate` first")
-        async with open_pool(database_url, application=CLIENT, connections=2, statement_seconds=STATEMENT_SECONDS) as pool:
+        async with open_writing_pool(
+            database_url, application=CLIENT, connections=2, statement_seconds=STATEMENT_SECONDS
+        ) as pool:
             await replaying.carry_out(offsets, pool)
 
 

@@ -25,9 +25,9 @@ from libs.kafka.partitioning import partition_of
 from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import EndProbe, open_end_probe
 from libs.kafka.transactions import TransactionalClient
-from libs.postgres.pool import open_pool
 from libs.postgres.schema import wait_until_migrated
 from libs.postgres.writing.chunks import Destination
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import Clock
 from libs.process.outages import OutageBoard
 from libs.sources.catalogue import PRIORITIES, SOURCES
@@ -38,10 +38,12 @@ from libs.streaming.progress import membership_of
 from services.normalizer.dead_letters import project_dead_letters, project_settlements
 from services.normalizer.gaps import GapTeller, project_gaps
 from services.normalizer.health import STALLED_SECONDS, Health, watching
+from services.normalizer.inlets import Inlet
+from services.normalizer.lanes import Most
 from services.normalizer.outlets import Outlets
 from services.normalizer.retention import Retention
 from services.normalizer.runs import TRANSACTIONAL_ID, RunEnds, project_runs
-from services.normalizer.ticks import Inlet, normalize
+from services.normalizer.ticks import normalize
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +124,7 @@ async def run_normalizer(
     """
     health = health or Health(clock, OutageBoard(clock), topics.group, STALLED_SECONDS)
     async with (
-        open_pool(
+        open_writing_pool(
             database_url, application="kasparro-normalizer", connections=CONNECTIONS, statement_seconds=STATEMENT_SECONDS
         ) as pool,
         open_checkpoints(connection, topics.group) as checkpoints,
@@ -160,7 +162,12 @@ async def _serve(
         chunk_bytes=limits.chunk_bytes,
         on_gap=teller.tell,
     )
-    add_agent(app, "normalize", list(inlets), partial(normalize, inlets=inlets, outlets=outlets))
+    add_agent(
+        app,
+        "normalize",
+        list(inlets),
+        partial(normalize, inlets=inlets, outlets=outlets, most=Most(limits.chunk_records, limits.chunk_bytes)),
+    )
     add_agent(app, "project-runs", [topics.runs], partial(project_runs, outlets=outlets, projected=projected))
     add_agent(app, "project-dead-letters", [topics.dead_letters], partial(project_dead_letters, outlets=outlets))
     add_agent(app, "project-settlements", [topics.settlements], partial(project_settlements, outlets=outlets))

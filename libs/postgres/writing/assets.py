@@ -12,7 +12,9 @@ from libs.domain.identity import Listing
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing.incoming import Incoming
 
+# An asset that comes is not gone any more: the tombstone that was owed is not.
 UPSERT_CHANGED = """
+    WITH back AS (DELETE FROM assets_gone USING incoming_assets AS incoming WHERE assets_gone.asset_uid = incoming.asset_uid)
     INSERT INTO assets AS held (
         asset_uid, version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
         listings_total, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
@@ -48,8 +50,6 @@ DELETE_EMPTY = "DELETE FROM assets WHERE asset_uid = ANY($1::text[]) RETURNING a
 REMEMBER_GONE = """
     INSERT INTO assets_gone (asset_uid, deleted_by) SELECT * FROM unnest($1::text[], $2::uuid[])
     ON CONFLICT (asset_uid) DO UPDATE SET (deleted_by, deleted_at) = (excluded.deleted_by, clock_timestamp())"""
-
-FORGET_GONE = "DELETE FROM assets_gone USING incoming_assets AS incoming WHERE assets_gone.asset_uid = incoming.asset_uid"
 
 LOAD = """
     SELECT asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
@@ -110,8 +110,6 @@ async def upsert_changed(connection: Connection, assets: Sequence[Asset], change
     await INCOMING.stage(connection, (_row(asset, changed_by[asset.asset_uid]) for asset in ordered))
     rows = await connection.fetch(UPSERT_CHANGED)
     versions: dict[str, int] = dict(map(tuple, rows))
-    if versions:
-        await connection.execute(FORGET_GONE)
     return [Changed(asset, versions[asset.asset_uid]) for asset in ordered if asset.asset_uid in versions]
 
 

@@ -1,8 +1,8 @@
-"""A chunk of one raw topic's partition, applied in one transaction that may be repeated without a trace."""
+"""Chunks of one raw topic, applied in one transaction that may be repeated without a trace."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.domain.assets import Asset, asset_of
@@ -11,7 +11,8 @@ from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import assets, quotes, raw_ticks, run_progress
 from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
 
-LOCK: Final = "SELECT pg_advisory_xact_lock($1, $2)"
+# One after another in the order given, which is rising: two writers then never wait for each other in a ring.
+LOCK: Final = "SELECT pg_advisory_xact_lock($1, number) FROM unnest($2::integer[]) AS number"
 LOCK_SPACE: Final = 0x6B61
 """Ours among the advisory locks of the database."""
 
@@ -28,9 +29,16 @@ class Destination:
     partition_of: Callable[[str], int]
 
 
+class Part(NamedTuple):
+    """The entries of one partition, in order of offset."""
+
+    partition: int
+    entries: Sequence[Entry]
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a chunk changed and what is to be published for it, things left over by a writer that died among them."""
+    """What a transaction changed and what is to be published for it, things left over by a writer that died among them."""
 
     counted: Counted
     changed: Sequence[assets.Changed] = ()
@@ -46,44 +54,47 @@ class _MoreLocksError(Exception):
 
 
 async def write_chunk(pool: Pool, destination: Destination, partition: int, entries: Sequence[Entry]) -> Written:
-    """Apply the entries of one partition, in order of offset, in one transaction; all of them or nothing.
+    """Apply the entries of one partition; see `write_together`."""
+    return await write_together(pool, destination, [Part(partition, entries)])
 
-    Safe to repeat, and to run at the same time as another worker's: older data never overwrites newer, and a record
-    counts once for its run.
+
+async def write_together(pool: Pool, destination: Destination, parts: Sequence[Part]) -> Written:
+    """Apply the parts, those of a partition in order, in one transaction; all of them or nothing.
+
+    A transaction costs the same for one tick as for a hundred, so what waits together is best written together. Safe to
+    repeat, and to run at the same time as another worker's: older data never overwrites newer, and a record counts once for
+    its run.
     """
-    uids = {entry.quote.asset_uid for entry in entries if isinstance(entry, Tick)}
-    locked = {partition} | {destination.partition_of(uid) for uid in uids}
+    uids = {entry.quote.asset_uid for part in parts for entry in part.entries if isinstance(entry, Tick)}
+    locked = {part.partition for part in parts} | set(map(destination.partition_of, uids))
     while True:
         try:
             async with pool.acquire() as connection, connection.transaction():
-                return await _apply(connection, destination, partition, entries, locked)
+                return await _apply(connection, destination, parts, locked)
         except _MoreLocksError as more:
             locked |= more.partitions
 
 
-async def _apply(
-    connection: Connection, destination: Destination, partition: int, entries: Sequence[Entry], locked: set[int]
-) -> Written:
-    ticks = [entry for entry in entries if isinstance(entry, Tick)]
+async def _apply(connection: Connection, destination: Destination, parts: Sequence[Part], locked: set[int]) -> Written:
+    ticks = [entry for part in parts for entry in part.entries if isinstance(entry, Tick)]
+    dead_lettered = sum(len(part.entries) for part in parts) - len(ticks)
+    if ticks:
+        await stage(connection, ticks)
+    await connection.execute(LOCK, LOCK_SPACE, sorted(locked))
     if not ticks:
-        await connection.execute(LOCK, LOCK_SPACE, partition)
-        await run_progress.count(connection, destination.source, partition, list(_outcomes(entries, set())))
-        return Written(Counted(0, 0, len(entries)))
-    await stage(connection, ticks)
-    for number in sorted(locked):
-        await connection.execute(LOCK, LOCK_SPACE, number)
+        await run_progress.count(connection, destination.source, list(_outcomes(parts, set())))
+        return Written(Counted(0, 0, dead_lettered))
     known = await raw_ticks.insert_new(connection, destination.raw_table)
     moved_by = await quotes.upsert_newest(connection)
     left = {tick_id: asset_uid for tick_id, asset_uid in moved_by.items() if asset_uid is not None}
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known)
-    outcomes = list(_outcomes(entries, known))
-    await run_progress.count(connection, destination.source, partition, outcomes)
+    await run_progress.count(connection, destination.source, list(_outcomes(parts, known)))
     came = _newest_of_each_content(ticks)
     written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)
-    counted = Counted(stored, len(ticks) - stored, len(entries) - len(ticks))
+    counted = Counted(stored, len(ticks) - stored, dead_lettered)
     return await _with_unpublished(connection, replace(written, counted=counted), list(known))
 
 
@@ -137,15 +148,16 @@ async def _with_unpublished(connection: Connection, written: Written, again: Seq
     return replace(written, changed=list(versions.values()), gone=sorted({*gone, *written.gone}))
 
 
-def _outcomes(entries: Iterable[Entry], known: Collection[UUID]) -> Iterable[run_progress.Outcome]:
-    """Tell what became of each record whose run is known; of equal ticks in one chunk the first is the one stored."""
+def _outcomes(parts: Iterable[Part], known: Collection[UUID]) -> Iterator[run_progress.Outcome]:
+    """Tell what became of each record whose run is known; of equal ticks written together the first is the one stored."""
     seen = set(known)
-    for entry in entries:
-        if isinstance(entry, SetAside):
-            if entry.run_id is not None:
-                yield run_progress.Outcome(entry.run_id, entry.offset, "dead_lettered")
-            continue
-        became = "duplicate" if entry.quote.tick_id in seen else "stored"
-        seen.add(entry.quote.tick_id)
-        if entry.counts:
-            yield run_progress.Outcome(entry.quote.run_id, entry.offset, became)
+    for partition, entries in parts:
+        for entry in entries:
+            if isinstance(entry, SetAside):
+                if entry.run_id is not None:
+                    yield run_progress.Outcome(entry.run_id, partition, entry.offset, "dead_lettered")
+                continue
+            became = "duplicate" if entry.quote.tick_id in seen else "stored"
+            seen.add(entry.quote.tick_id)
+            if entry.counts:
+                yield run_progress.Outcome(entry.quote.run_id, partition, entry.offset, became)

@@ -17,8 +17,6 @@ from libs.postgres.pool import Connection
 COPY_SECONDS: Final = 60.0
 """Longest that rows may take to cross: some hundred times what the largest chunk needs."""
 
-HAS_TABLE: Final = "SELECT to_regclass('pg_temp.' || $1) IS NOT NULL"
-
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
@@ -32,14 +30,12 @@ class Incoming:
 
     @property
     def create_table(self) -> str:
-        """The statement; it survives the transaction, its rows do not."""
+        """The statement, for `open_writing_pool`; the table survives the transaction, its rows do not."""
         columns = ", ".join(f"{name} {type_}" for name, type_ in self.columns)
         return f"CREATE TEMPORARY TABLE {self.table} ({columns}) ON COMMIT DELETE ROWS"
 
     async def stage(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Put the rows where the transaction's other statements find them."""
-        if not await connection.fetchval(HAS_TABLE, self.table):
-            await connection.execute(self.create_table)
         await copy_rows(connection, self.table, [name for name, _ in self.columns], rows)
 
 

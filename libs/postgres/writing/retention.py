@@ -94,7 +94,12 @@ class InTheWayError(Exception):
 async def turn(pool: Pool) -> AsyncIterator["Connection | None"]:
     """Lend a connection while it is our turn to delete, None while another worker has it. A worker that dies loses it."""
     async with pool.acquire() as connection:
-        if not await connection.fetchval(TAKE_TURN, LOCK_SPACE, TURN):
+        try:
+            is_ours = await connection.fetchval(TAKE_TURN, LOCK_SPACE, TURN)
+        except BaseException:
+            connection.terminate()  # it may hold the turn, unheard
+            raise
+        if not is_ours:
             yield None
             return
         try:

@@ -2,57 +2,85 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import starmap
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.postgres.pool import Connection
 
-LOAD_COUNTED = """
-    SELECT run_id, through_offset FROM etl_run_progress
-    WHERE source = $1 AND partition = $2 AND run_id = ANY($3::uuid[]) FOR UPDATE"""
+# What has been counted up to some offset is left as it is, and returned: with it comes up to where. The primary key serves both.
+COUNT: Final = """
+    WITH incoming AS (
+        SELECT * FROM unnest($2::uuid[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+            AS incoming (run_id, partition, first_offset, through_offset, stored, duplicate, dead_lettered)
+    ), counted AS (
+        SELECT run_id, partition, held.through_offset FROM etl_run_progress AS held JOIN incoming USING (run_id, partition)
+        WHERE held.source = $1 AND held.through_offset >= incoming.first_offset
+    ), added AS (
+        INSERT INTO etl_run_progress AS held (run_id, source, partition, through_offset, stored, duplicate, dead_lettered)
+        SELECT run_id, $1, partition, through_offset, stored, duplicate, dead_lettered FROM incoming
+        WHERE NOT EXISTS (SELECT FROM counted WHERE (counted.run_id, counted.partition) = (incoming.run_id, incoming.partition))
+        ON CONFLICT (run_id, source, partition) DO UPDATE SET (through_offset, stored, duplicate, dead_lettered) = (
+            excluded.through_offset, held.stored + excluded.stored, held.duplicate + excluded.duplicate,
+            held.dead_lettered + excluded.dead_lettered)
+    )
+    SELECT run_id, partition, through_offset FROM counted"""
 
-ADD = """
-    INSERT INTO etl_run_progress AS held (run_id, source, partition, through_offset, stored, duplicate, dead_lettered)
-    SELECT run_id, $1, $2, through_offset, stored, duplicate, dead_lettered
-    FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
-        AS incoming (run_id, through_offset, stored, duplicate, dead_lettered)
-    ON CONFLICT (run_id, source, partition) DO UPDATE SET (through_offset, stored, duplicate, dead_lettered) = (
-        excluded.through_offset, held.stored + excluded.stored, held.duplicate + excluded.duplicate,
-        held.dead_lettered + excluded.dead_lettered)
-    WHERE held.through_offset < excluded.through_offset"""
+Place = tuple[UUID, int]
+"""A run, and a partition of its source's topic."""
 
 
 class Outcome(NamedTuple):
     """What became of one record of a run: `stored`, `duplicate` or `dead_lettered`."""
 
     run_id: UUID
+    partition: int
     offset: int
     became: str
 
 
-async def count(connection: Connection, source: str, partition: int, outcomes: Sequence[Outcome]) -> None:
-    """Add the outcomes of the records of one partition of a source's topic, in order of offset, to their runs.
+@dataclass(slots=True)
+class _Tally:
+    """The outcomes of one place, from its first record here to the last."""
 
-    The caller holds the partition's lock, so that nobody else counts the same records between our look and our writing.
+    first: int
+    through: int
+    became: Counter[str] = field(default_factory=Counter)
+
+
+async def count(connection: Connection, source: str, outcomes: Sequence[Outcome]) -> None:
+    """Add the outcomes of records of a source's topic, in order of offset within each partition, to their runs.
+
+    The caller holds the locks of the partitions, so that nobody else counts the same records between our look and our writing.
     A record read again, after a crash or in a replay, was counted the first time: its offset is not past what was counted.
     """
-    run_ids = sorted({outcome.run_id for outcome in outcomes})
-    if not run_ids:
-        return
-    counted: dict[UUID, int] = dict(starmap(_pair, await connection.fetch(LOAD_COUNTED, source, partition, run_ids)))
-    fresh = [outcome for outcome in outcomes if outcome.offset > counted.get(outcome.run_id, -1)]
-    if not fresh:
-        return
-    through = {outcome.run_id: outcome.offset for outcome in fresh}
-    totals = Counter((outcome.run_id, outcome.became) for outcome in fresh)
-    await connection.execute(ADD, source, partition, list(through), list(through.values()), *_columns(through, totals))
+    counted = await _add(connection, source, outcomes)
+    if counted:
+        await _add(connection, source, [one for one in outcomes if one.offset > counted.get(one[:2], one.offset)])
 
 
-def _columns(run_ids: Iterable[UUID], totals: Mapping[tuple[UUID, str], int]) -> list[list[int]]:
-    ordered = list(run_ids)
-    return [[totals[run_id, became] for run_id in ordered] for became in ("stored", "duplicate", "dead_lettered")]
+async def _add(connection: Connection, source: str, outcomes: Sequence[Outcome]) -> Mapping[Place, int]:
+    """Add what nothing has been counted of; return up to where the others have been, in the runs and partitions that have."""
+    if not (tallies := _tallies(outcomes)):
+        return {}
+    run_ids, partitions = zip(*tallies, strict=True)
+    offsets = [(one.first, one.through) for one in tallies.values()]
+    totals = [(one.became["stored"], one.became["duplicate"], one.became["dead_lettered"]) for one in tallies.values()]
+    columns = [*zip(*offsets, strict=True), *zip(*totals, strict=True)]
+    rows = await connection.fetch(COUNT, source, run_ids, partitions, *columns)
+    return dict(starmap(_counted, rows))
 
 
-def _pair(run_id: UUID, offset: int) -> tuple[UUID, int]:
-    return run_id, offset
+def _tallies(outcomes: Iterable[Outcome]) -> Mapping[Place, _Tally]:
+    tallies: dict[Place, _Tally] = {}
+    for run_id, partition, offset, became in outcomes:
+        if (tally := tallies.get((run_id, partition))) is None:
+            tally = tallies[run_id, partition] = _Tally(offset, offset)
+        tally.through = offset
+        tally.became[became] += 1
+    return tallies
+
+
+def _counted(run_id: UUID, partition: int, through_offset: int) -> tuple[Place, int]:
+    return (run_id, partition), through_offset

@@ -19,7 +19,8 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher, open_publisher
 from libs.kafka.records import Record
 from libs.kafka.tailing import Start, TopicRecord, open_tail
-from libs.postgres.pool import Pool, open_pool
+from libs.postgres.pool import Pool
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import SystemClock
 from services.normalizer.health import Health
 from services.normalizer.wiring import Limits, Topics, run_normalizer
@@ -43,7 +44,7 @@ async def publisher(connection: KafkaConnection) -> AsyncIterator[Publisher]:
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(database_url, application="test", connections=3, statement_seconds=20) as pool:
+    async with open_writing_pool(database_url, application="test", connections=3, statement_seconds=20) as pool:
         yield pool
 
 

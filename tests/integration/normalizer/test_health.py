@@ -85,7 +85,7 @@ async def test_a_worker_that_could_go_on_and_does_not_is_stalled_and_says_where(
     async with watched_normalizer(connection, database_url, topics) as watched:
         await eventually(lambda: watched.says("ok", 200), "it is well")
         async with pool.acquire() as other, other.transaction():
-            await other.execute(LOCK, LOCK_SPACE, partition)
+            await other.execute(LOCK, LOCK_SPACE, [partition])
             await publisher.publish([record_of(topics.raw["coingecko"], raw_tick("bitcoin", "btc"))])
             await eventually(lambda: watched.says("stalled", 503), "it is stalled")
             _, body = await watched.get("/health")

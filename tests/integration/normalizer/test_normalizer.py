@@ -63,6 +63,35 @@ async def test_a_bad_record_is_set_aside_untouched_and_spares_its_neighbours(
     assert (kept["h"], kept["__connect.errors.topic"], kept["kasparro.attempt"]) == (b"kept", topic.encode(), b"1")
 
 
+async def test_what_gathers_while_postgres_is_busy_is_stored_together_and_what_is_refused_of_it_set_aside_alone(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    topic = topics.raw["coingecko"]
+    await pool.execute("ALTER TABLE raw_coingecko ADD CONSTRAINT test_refusal CHECK (source_id <> 'coin7')")
+
+    async def publish(first: int, last: int) -> None:
+        for number in range(first, last):
+            await publisher.publish([record_of(topic, raw_tick(f"coin{number}", f"symbol{number}"))])
+
+    async with normalizer_running(connection, database_url, topics):
+        await publish(20, 21)
+        await eventually(counting(pool, "raw_coingecko", 1), "it works")
+        async with pool.acquire() as other, other.transaction():
+            await other.execute("LOCK TABLE raw_coingecko IN ACCESS EXCLUSIVE MODE")
+            await publish(0, 7)
+            await publish(8, 20)
+        await eventually(counting(pool, "raw_coingecko", 20), "all are stored")
+        assert await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM raw_coingecko") < 12
+        async with pool.acquire() as other, other.transaction():
+            await other.execute("LOCK TABLE raw_coingecko IN ACCESS EXCLUSIVE MODE")
+            await publish(0, 20)
+            await publish(30, 40)
+        await eventually(counting(pool, "raw_coingecko", 30), "the neighbours are stored")
+        (letter,) = await read_all(connection, topics.dead_letters, bool)
+    assert letter.key == b"symbol7"
+    assert await count(pool, "assets") == 30
+
+
 async def test_what_postgres_refuses_is_found_and_set_aside_alone(
     connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
 ) -> None:

@@ -14,7 +14,8 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher, open_publisher
 from libs.kafka.records import Record
 from libs.postgres.migrations import migrate
-from libs.postgres.pool import Pool, open_pool
+from libs.postgres.pool import Pool
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
 from services.normalizer.health import Health
@@ -71,7 +72,7 @@ async def test_postgres_killed_and_started_again_is_waited_out(
             await eventually(lambda: health.told().body["status"] == "ok", "ok again", 20)
             same = ("member_id", "generation")
             assert [health.told().body[name] for name in same] == [before[name] for name in same]
-            async with open_pool(again.url("postgres"), application="test", connections=1, statement_seconds=20) as pool:
+            async with open_writing_pool(again.url("postgres"), application="test", connections=1, statement_seconds=20) as pool:
                 assert await pool.fetchval("SELECT count(*) FROM raw_coingecko") == 1_000
                 assert await pool.fetchval("SELECT sum(stored) FROM etl_run_progress") == 1_000
 

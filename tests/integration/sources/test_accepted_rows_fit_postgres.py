@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from libs.domain.quotes import Quote
-from libs.postgres.pool import open_pool
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.sources.catalogue import SOURCES
 from tests.unit.sources.test_poison_rows import ROWS, paths_of, poisoned
 from tests.unit.sources.ticks import quote_of_row
@@ -61,7 +61,7 @@ def accepted(name: str) -> Iterator[tuple[bytes, Quote]]:
 async def test_accepted_rows_fit_postgres(name: str, database_url: str) -> None:
     stored = 0
     async with (
-        open_pool(database_url, application="test", connections=1, statement_seconds=10) as pool,
+        open_writing_pool(database_url, application="test", connections=1, statement_seconds=10) as pool,
         pool.acquire() as connection,
     ):
         for payload, quote in accepted(name):

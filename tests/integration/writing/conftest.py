@@ -9,8 +9,9 @@ from libs.domain.identity import tick_id_of
 from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.kafka.partitioning import partition_of
-from libs.postgres.pool import Pool, open_pool
+from libs.postgres.pool import Pool
 from libs.postgres.writing.chunks import Destination, Entry
+from libs.postgres.writing.sessions import open_writing_pool
 from libs.postgres.writing.ticks import Tick
 
 START = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -20,7 +21,7 @@ RUN = UUID(int=7)
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with open_pool(database_url, application="test", connections=8, statement_seconds=20) as pool:
+    async with open_writing_pool(database_url, application="test", connections=8, statement_seconds=20) as pool:
         yield pool
 
 

@@ -18,7 +18,7 @@ from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import run_progress
-from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, write_chunk
+from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, Part, write_chunk, write_together
 from libs.postgres.writing.run_progress import Outcome
 from libs.postgres.writing.runs import load_published, project
 from libs.postgres.writing.ticks import Counted, SetAside, Tick
@@ -220,16 +220,23 @@ def logs(seed: int) -> Log:
 
 
 async def work(pool: Pool, held: Log, seed: int) -> None:
-    """Apply each partition in order, in chunks of the worker's own sizes, the partitions in an order of its own."""
+    """Apply each partition in order, in chunks of the worker's own sizes and some together, in an order of its own."""
     chance = random.Random(seed)
     left = {place: list(entries) for place, entries in held.items()}
     while left:
-        place = chance.choice(sorted(left))
-        size = chance.randrange(1, 8)
-        chunk, left[place] = left[place][:size], left[place][size:]
-        if not left[place]:
-            del left[place]
-        await write_chunk(pool, COINGECKO if place[0] == "coingecko" else COINPAPRIKA, place[1], chunk)
+        source, _ = chance.choice(sorted(left))
+        parts: list[Part] = []
+        for _ in range(chance.randrange(1, 4)):
+            places = sorted(place for place in left if place[0] == source)
+            if not places:
+                break
+            place = chance.choice(places)
+            size = chance.randrange(1, 8)
+            chunk, left[place] = left[place][:size], left[place][size:]
+            if not left[place]:
+                del left[place]
+            parts.append(Part(place[1], chunk))
+        await write_together(pool, COINGECKO if source == "coingecko" else COINPAPRIKA, parts)
 
 
 async def test_two_workers_that_hold_the_same_partitions_leave_in_every_table_what_one_leaves(pool: Pool) -> None:
@@ -245,6 +252,17 @@ async def test_two_workers_that_hold_the_same_partitions_leave_in_every_table_wh
         assert results[0] == results[1], f"seed {seed}"
         stored = sum(len(results[0][table]) for table in ("raw_coingecko", "raw_coinpaprika"))
         assert await pool.fetchval("SELECT sum(stored) FROM etl_run_progress") == stored
+
+
+async def test_parts_written_together_count_each_in_its_partition_and_what_was_counted_before_not_again(pool: Pool) -> None:
+    one, other = numbered([tick(f"a{number}", "a") for number in range(3)]), numbered([tick("b", "b"), tick("b", "b")])
+    await write_chunk(pool, COINGECKO, 1, one[:2])
+    written = await write_together(pool, COINGECKO, [Part(1, one[1:]), Part(2, other), Part(1, [SetAside(3, RUN)])])
+    assert written.counted == Counted(stored=2, duplicate=2, dead_lettered=1)
+    counted = await pool.fetch(
+        "SELECT partition, through_offset, stored, duplicate, dead_lettered FROM etl_run_progress ORDER BY partition"
+    )
+    assert [tuple(row.values()) for row in counted] == [(1, 3, 3, 0, 1), (2, 1, 1, 1, 0)]
 
 
 async def test_a_refused_value_is_told_from_an_outage(pool: Pool) -> None:
@@ -279,8 +297,8 @@ async def test_two_writers_of_the_same_records_count_them_once_although_none_is_
     bad: list[Entry] = [SetAside(number, RUN) for number in range(5)]
     async with pool.acquire() as connection, connection.transaction():
         # What another worker, that was thought dead, has done of its chunk so far.
-        await connection.execute(LOCK, LOCK_SPACE, 1)
-        await run_progress.count(connection, "coingecko", 1, [Outcome(RUN, number, "dead_lettered") for number in range(3)])
+        await connection.execute(LOCK, LOCK_SPACE, [1])
+        await run_progress.count(connection, "coingecko", [Outcome(RUN, 1, number, "dead_lettered") for number in range(3)])
         ours = asyncio.create_task(write_chunk(pool, COINGECKO, 1, bad))
         await eventually(waits_for_a_lock(pool), "we wait for our turn")
     await ours
