@@ -20,6 +20,7 @@ from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
 from services.query.documentation import documentation_routes
 from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
+from services.query.gathering import GatheredAssets
 from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
 from services.query.keys import (
@@ -27,6 +28,7 @@ from services.query.keys import (
     CLOCK,
     CURSORS,
     FOLLOWING,
+    GATHERED_ASSETS,
     KAFKA,
     LAG,
     LAST_SUCCESSES,
@@ -108,6 +110,7 @@ def _opening(
         ):
             readers = readers_of(pool)
             app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
+            app[GATHERED_ASSETS] = GatheredAssets(readers)
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(readers, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])

@@ -209,9 +209,9 @@ class _Server(web.Server):
 
 
 def _through_its_connection(answer: Serve) -> Serve:
-    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+    def serve(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         connection: Any = request.protocol
-        response: web.StreamResponse = await connection.serve(request, answer)
+        response: Awaitable[web.StreamResponse] = connection.serve(request, answer)
         return response
 
     return serve

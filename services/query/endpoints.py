@@ -77,6 +77,20 @@ def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[s
     if issubclass(parameters, AnyParameters):
         return parameters()
     _check_encoding(request, in_path)
+    given = _given(request, parameters, in_path) if request.rel_url.raw_query_string else {}
+    try:
+        return parameters.model_validate(given | dict(request.match_info))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        found = [
+            {"parameter": ".".join(map(str, one["loc"])), "reason": one["msg"].removeprefix("Value error, ")} for one in problems
+        ]
+        first = found[0]["parameter"]
+        raise InvalidParameterError(f"{first}: {found[0]['reason']}", parameter=first, errors=found) from None
+
+
+def _given(request: web.Request, parameters: type[Asked], in_path: frozenset[str]) -> dict[str, Any]:
+    """Return the query's parameters, each a known one."""
     query = request.rel_url.query
     given: dict[str, Any] = dict(query)
     if len(given) != len(query):
@@ -87,15 +101,7 @@ def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[s
         known = ", ".join(sorted(taken)) or "none"
         first = min(unknown)
         raise InvalidParameterError(f"{first}: there is no such parameter here; there is: {known}", parameter=first)
-    try:
-        return parameters.model_validate(given | dict(request.match_info))
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        found = [
-            {"parameter": ".".join(map(str, one["loc"])), "reason": one["msg"].removeprefix("Value error, ")} for one in problems
-        ]
-        first = found[0]["parameter"]
-        raise InvalidParameterError(f"{first}: {found[0]['reason']}", parameter=first, errors=found) from None
+    return given
 
 
 def _check_encoding(request: web.Request, in_path: frozenset[str]) -> None:
@@ -109,6 +115,8 @@ def _check_encoding(request: web.Request, in_path: frozenset[str]) -> None:
 
 
 def _is_text(escaped: str) -> bool:
+    if "%" not in escaped and escaped.isascii():  # nearly always
+        return True
     try:
         unquote_to_bytes(escaped).decode()
     except UnicodeDecodeError:

@@ -13,6 +13,7 @@ from libs.postgres.reading.acquiring import Readers
 from libs.process.clock import Clock
 from services.query.dependencies import Dependency
 from services.query.following import RunFollower
+from services.query.gathering import GatheredAssets
 from services.query.holding_cursors import CursorBoard
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
@@ -49,6 +50,7 @@ POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
 PROGRESS = web.AppKey("progress", ProgressBoard)
 TOTALS = web.AppKey("totals", Remembered[int])
+GATHERED_ASSETS = web.AppKey("gathered_assets", GatheredAssets)
 RENDERED_ASSETS = web.AppKey("rendered_assets", RenderedAssets)
 REPORTS = web.AppKey("reports", Remembered[object])
 CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])

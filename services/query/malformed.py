@@ -4,14 +4,13 @@ aiohttp answers these before there is a request, so no middleware sees them; its
 """
 
 from http import HTTPStatus
-from uuid import uuid4
 
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from services.query.problems import problem_response
-from services.query.requests import SAFE_HEADERS
+from services.query.requests import SAFE_HEADERS, new_request_id
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +29,7 @@ _DETAILS = {
 
 def answer_to(error: BaseException | None, status: int) -> web.Response:
     """Return the answer, which closes the connection. What is no nonsense is a bug, logged whole."""
-    request_id = uuid4().hex
+    request_id = new_request_id()
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", request_id=request_id, exc_info=error)
         detail = "something here is broken; the log has it under this request id"

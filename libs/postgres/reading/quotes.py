@@ -1,13 +1,17 @@
 """Reading quotes: what every listing of an asset_uid says now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from libs.postgres.pool import Connection
 from libs.postgres.reading.rows import Row
 
-# One statement, so that the asset and its quotes are of one snapshot; the asset's columns repeat on the few rows of a uid.
-# Amounts as text: an answer needs their digits only.
-ASSET_WITH_QUOTES = """
+MOST_QUOTES = 1_000
+"""Of one asset. A symbol that so many listings share is no asset that somebody looks for."""
+
+# One statement, so that an asset and its quotes are of one snapshot; the asset's columns repeat on the few rows of a uid.
+# Amounts as text: an answer needs their digits only. The uids are a SELECT of their own because that hides how many there are
+# from the planner: it would otherwise plan each statement anew, which costs more than to run it.
+ASSETS_WITH_QUOTES = f"""
     SELECT a.asset_uid, a.version, a.symbol, a.name, a.market_cap_rank, a.anchor_source, a.anchor_source_id, a.source,
            a.source_id, a.agreeing, a.listings_total, a.price_usd::text, a.market_cap_usd::text, a.volume_24h_usd::text,
            a.percent_change_1h::text, a.percent_change_24h::text, a.percent_change_7d::text, a.circulating_supply::text,
@@ -21,15 +25,20 @@ ASSET_WITH_QUOTES = """
            q.total_supply::text AS quote_total_supply, q.max_supply::text AS quote_max_supply,
            q.source_updated_at AS quote_source_updated_at, q.fetched_at AS quote_fetched_at,
            q.tick_id AS quote_tick_id, q.run_id AS quote_run_id
-    FROM assets a LEFT JOIN quotes q ON q.asset_uid = a.asset_uid
-    WHERE a.asset_uid = $1
-    ORDER BY q.market_cap_rank NULLS LAST, q.source, q.source_id
-    LIMIT 1000"""
+    FROM assets a LEFT JOIN LATERAL (
+        SELECT * FROM quotes WHERE quotes.asset_uid = a.asset_uid
+        ORDER BY market_cap_rank NULLS LAST, source, source_id LIMIT {MOST_QUOTES}
+    ) q ON true
+    WHERE a.asset_uid = ANY((SELECT $1::text[])::text[])
+    ORDER BY a.asset_uid, q.market_cap_rank NULLS LAST, q.source, q.source_id"""  # noqa: S608 -- our own number
 
 
-async def load_asset_with_quotes(connection: Connection, asset_uid: str) -> Sequence[Row]:
-    """Return one row a quote, the asset's columns on each; empty when there is no such asset."""
-    return await connection.fetch(ASSET_WITH_QUOTES, asset_uid)
+async def load_assets_with_quotes(connection: Connection, asset_uids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+    """Return for each asset that is there one row a quote, the asset's columns on each."""
+    found: dict[str, list[Row]] = {}
+    for row in await connection.fetch(ASSETS_WITH_QUOTES, asset_uids):
+        found.setdefault(row["asset_uid"], []).append(row)
+    return found
 
 
 QUOTES_BY_SOURCE = """

@@ -10,10 +10,9 @@ from pydantic import Field
 from libs.postgres.pool import Connection
 from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.assets import AssetKey, AssetOrder, AssetPage, Place, count_assets, load_asset, load_asset_keys
-from libs.postgres.reading.quotes import load_asset_with_quotes
 from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
-from services.query.keys import READERS, RENDERED_ASSETS, TOTALS
+from services.query.keys import GATHERED_ASSETS, READERS, RENDERED_ASSETS, TOTALS
 from services.query.parameters import CursorText, Limit, Offset, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
@@ -90,8 +89,7 @@ async def count(request: web.Request, asked: CountAsked) -> Answer:
 
 async def get_asset(request: web.Request, asked: AssetAsked) -> Answer:
     """Return one asset with everything that it was made from."""
-    async with reading(request.app[READERS]) as connection:
-        rows = await load_asset_with_quotes(connection, asked.asset_uid)
+    rows = await request.app[GATHERED_ASSETS].load(asked.asset_uid)
     if not rows:
         raise AssetNotFoundError(f"there is no asset {asked.asset_uid!r}", asset_uid=asked.asset_uid)
     return Answer(asset_detail_body(rows))

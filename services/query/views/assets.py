@@ -1,6 +1,6 @@
 """Assets, listings and raw rows as the API shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -169,15 +169,13 @@ def asset_body(row: Row) -> dict[str, Any]:
 def asset_detail_body(rows: Sequence[Row]) -> dict[str, Any]:
     """Return an AssetDetailView's content from the asset joined with each of its quotes."""
     asset = rows[0]
-    quotes = [row for row in rows if row["quote_source"] is not None]
+    quotes = {(row["quote_source"], row["quote_source_id"]): _quote_body(row) for row in rows if row["quote_source"] is not None}
     agreed = {(ref["source"], ref["source_id"]) for ref in msgspec.json.decode(asset["agreeing"])}
-    newest = max((row["quote_source_updated_at"] for row in quotes), default=asset["source_updated_at"])
-    agreeing = [_quote_body(row) for row in quotes if _listing(row) in agreed]
-    taken = (asset["source"], asset["source_id"])
+    newest = max((quote["source_updated_at"] for quote in quotes.values()), default=asset["source_updated_at"])
     listings = {
-        "taken": next((_quote_body(row) for row in quotes if _listing(row) == taken), None),
-        "agreeing": agreeing,
-        "losers": [_loser_body(row, newest) for row in quotes if _listing(row) not in agreed],
+        "taken": quotes.get((asset["source"], asset["source_id"])),
+        "agreeing": [quote for listing, quote in quotes.items() if listing in agreed],
+        "losers": [_loser_body(quote, newest) for listing, quote in quotes.items() if listing not in agreed],
     }
     return {**asset_body(asset), "listings": listings, "attribution": ATTRIBUTION}
 
@@ -187,31 +185,24 @@ def raw_tick_body(row: Row) -> dict[str, Any]:
     return dict(row.items()) | {"payload": payload(row["payload"])}
 
 
-def _listing(row: Row) -> tuple[str, str]:
-    return row["quote_source"], row["quote_source_id"]
+_PLAIN = ("source", "source_id", "symbol", "name", "market_cap_rank", "source_updated_at", "fetched_at", "tick_id", "run_id")
+_QUOTE_PLAIN = [(name, f"quote_{name}") for name in _PLAIN]
+_QUOTE_AMOUNTS = [(name, f"quote_{name}") for name in AMOUNTS]
 
 
 def _quote_body(row: Row) -> dict[str, Any]:
-    plain = (
-        "source",
-        "source_id",
-        "symbol",
-        "name",
-        "market_cap_rank",
-        "source_updated_at",
-        "fetched_at",
-        "tick_id",
-        "run_id",
-    )
-    return {name: row[f"quote_{name}"] for name in plain} | {name: number(row[f"quote_{name}"]) for name in AMOUNTS}
+    body: dict[str, Any] = {name: row[column] for name, column in _QUOTE_PLAIN}
+    for name, column in _QUOTE_AMOUNTS:
+        body[name] = number(row[column])
+    return body
 
 
-def _loser_body(row: Row, newest: datetime) -> dict[str, Any]:
-    age: timedelta = newest - row["quote_source_updated_at"]
+def _loser_body(quote: Mapping[str, Any], newest: datetime) -> dict[str, Any]:
+    age: timedelta = newest - quote["source_updated_at"]
     if age > COMPETES_WITHIN:
         reason = "stale"
         said = f"its quote is {age.days} days older than the newest of this symbol; after {COMPETES_WITHIN.days} it is history"
     else:
         reason = "other_asset"
         said = "another asset with the same symbol: neither its name nor its numbers fit the anchor best"
-    return {**_quote_body(row), "reason": reason, "explanation": said}
+    return {**quote, "reason": reason, "explanation": said}

@@ -118,6 +118,11 @@ MALFORMED = [
         + b"\r\ns3cret\r\n",
         400,
     ),
+    (b"GET /data HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 16385\r\n\r\ns3cret", 413),
+    (
+        b"GET /data HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: s3cret\r\nContent-Length: 16385\r\n\r\ns3cret",
+        413,
+    ),
     (b"GET /s3cret" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     (b"GET /data HTTP/1.1\r\nHost: x\r\nX-Long: /s3cret" + b"a" * 9_000 + b"\r\n\r\n", 431),
     (

@@ -1,6 +1,10 @@
+import io
+import json
 import logging
+import subprocess
+import sys
 
-from libs.telemetry.logging import OnceAMinute
+from libs.telemetry.logging import Lines, OnceAMinute
 
 
 def line(name: str, text: str, *values: object) -> logging.LogRecord:
@@ -13,3 +17,60 @@ def test_a_client_that_repeats_itself_is_heard_once_and_everybody_else_always() 
     assert not once.filter(line("aiokafka.client", "Unable connect to node with id %s: %s", 1, "timed out"))
     assert once.filter(line("aiokafka.client", "something else"))
     assert all(once.filter(line("libs.producing.writing", "kafka_unreachable")) for _ in range(3))
+
+
+SAYS = """
+import logging, sys
+import structlog
+from libs.telemetry.logging import configure_logging
+
+configure_logging("INFO", "query", style=sys.argv[1])
+log = structlog.get_logger("services.query")
+log.debug("not_said")
+log.info("request_answered", path="/data/\\u20ac\\udcff", status=200)
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("request_failed")
+    logging.getLogger("a.library").error("it says %s", "so", exc_info=True)
+logging.getLogger("aiokafka").info("about itself")
+"""
+
+
+def said(style: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", SAYS, style], capture_output=True, text=True, check=True, timeout=20)
+    assert not done.stdout
+    return done.stderr.splitlines()
+
+
+def test_our_own_lines_and_those_of_libraries_are_alike() -> None:
+    answered, failed, library = (json.loads(line) for line in said("json"))
+    for line, event, level, name in (
+        (answered, "request_answered", "info", "services.query"),
+        (failed, "request_failed", "error", "services.query"),
+        (library, "it says so", "error", "a.library"),
+    ):
+        assert line.pop("timestamp").endswith("Z")
+        assert (line.pop("event"), line.pop("level"), line.pop("logger"), line.pop("service")) == (event, level, name, "query")
+    assert answered == {"path": "/data/\u20ac\udcff", "status": 200}
+    assert "ZeroDivisionError" in failed.pop("exception")
+    assert "ZeroDivisionError" in library.pop("exception")
+    assert not failed
+    assert not library
+
+
+def test_a_person_reads_the_same() -> None:
+    text = "\n".join(said("console"))
+    assert all(
+        word in text for word in ("request_answered", "services.query", "request_failed", "ZeroDivisionError", "it says so")
+    )
+    assert "not_said" not in text
+
+
+class Gone(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_work_goes_on_when_nobody_reads_the_log() -> None:
+    Lines(Gone(), "services.query").info("{}")
