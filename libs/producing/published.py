@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 from libs.contracts.cursors import LISTING_BYTES, ContentOf
 
 MOST_CARRIED = 20_000
 """Listings that a shard remembers although they are on no shard now: more than any provider has."""
+HASHES_KEPT = 32_768
+"""Of listings, some 200 bytes each: they are the same from poll to poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class ShardMemory:
 
 def content_of(source_id: str, tick_id: bytes) -> ContentOf:
     """Name a content of a listing."""
-    return blake2b(source_id.encode("utf-8", "surrogatepass"), digest_size=LISTING_BYTES).digest() + tick_id
+    return _hash_of(source_id) + tick_id
 
 
 def tick_id_in(content: ContentOf) -> bytes:
@@ -103,6 +105,11 @@ class Published:
         for memory in self._all:
             newest.update((content[:LISTING_BYTES], memory.held) for content in memory.held)
         return newest
+
+
+@lru_cache(maxsize=HASHES_KEPT)
+def _hash_of(source_id: str) -> bytes:
+    return blake2b(source_id.encode("utf-8", "surrogatepass"), digest_size=LISTING_BYTES).digest()
 
 
 def _listings(contents: AbstractSet[ContentOf]) -> set[bytes]:
