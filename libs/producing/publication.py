@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from libs.contracts.cursors import ContentOf, PollCursor, pack_carried, pack_contents
+from libs.contracts.cursors import ContentOf, PollCursor, pack_carried
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickEncoder
 from libs.contracts.run_events import ShardCounts
@@ -50,7 +50,7 @@ class ReadAnswer:
 
     def cursor(self, published: Published) -> PollCursor:
         """Return what the shard must remember."""
-        tick_ids, listings = pack_contents(self.contents)
+        tick_ids, listings = published.packed(self.contents)
         return PollCursor(
             source=self.source.name,
             shard=self.shard,

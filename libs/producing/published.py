@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 
-from libs.contracts.cursors import LISTING_BYTES, ContentOf
+from libs.contracts.cursors import LISTING_BYTES, ContentOf, pack_contents
 
 MOST_CARRIED = 20_000
 """Listings that a shard remembers although they are on no shard now: more than any provider has."""
@@ -30,6 +30,8 @@ class ShardMemory:
     whole_at: datetime | None = None
     """When the whole answer was last published, the unchanged rows too."""
     polled_at: datetime | None = None
+    packed: tuple[str, str] | None = None
+    """What is held as the cursor says it, for the next cursor: most answers are the same again."""
 
 
 def content_of(source_id: str, tick_id: bytes) -> ContentOf:
@@ -70,6 +72,12 @@ class Published:
     def polled_at(self) -> datetime | None:
         """When the asking shard's last answer was fetched, by the clock of whoever fetched it."""
         return self._own.polled_at if self._own is not None else None
+
+    def packed(self, answer: AbstractSet[ContentOf]) -> tuple[str, str]:
+        """Return an answer's contents as its cursor says them."""
+        if self._own is not None and self._own.packed is not None and self._own.held == answer:
+            return self._own.packed
+        return pack_contents(answer)
 
     def lacking(self, answer: AbstractSet[ContentOf]) -> AbstractSet[ContentOf]:
         """Return those that are not what their listing had last: on the asking shard, or else wherever the listing was newest."""
