@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -41,6 +41,8 @@ class _Batch:
     topic: str
     partition: int
     builder: object
+    append: Callable[..., object]
+    """The builder's own: asked for each record, it gives None when the batch is full."""
     indexes: list[int] = field(default_factory=list)
 
 
@@ -105,29 +107,28 @@ def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: d
     """Fill batches in order, and hand out each when it is full; all are closed, so that none lingers for more."""
     filling: dict[tuple[str, int], _Batch] = {}
     for index, record in enumerate(records):
-        place = record.topic, _partition(record, partitions[record.topic])
+        topic, key, value, headers, _ = record
+        partition = settled_partition(record, partitions[topic])
+        place = topic, random.randrange(partitions[topic]) if partition is None else partition  # noqa: S311 spreading, not cryptography
         batch = filling.get(place)
-        if batch is None or not _append(batch, record):
+        if batch is None or batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
             if batch is not None:
                 yield batch  # which closed itself
-            batch = filling[place] = _Batch(*place, producer.create_batch())
-            _append(batch, record)
+            batch = filling[place] = _batch(producer, place)
+            batch.append(timestamp=None, key=key, value=value, headers=list(headers))
         batch.indexes.append(index)
     for batch in filling.values():
         batch.builder.close()  # type: ignore[attr-defined] # aiokafka's BatchBuilder, which is not exported
         yield batch
 
 
-def _append(batch: _Batch, record: Record) -> bool:
-    appended = batch.builder.append(  # type: ignore[attr-defined] # the same
-        timestamp=None, key=record.key, value=record.value, headers=list(record.headers)
-    )
-    return appended is not None
+def _batch(producer: AIOKafkaProducer, place: tuple[str, int]) -> _Batch:
+    builder = producer.create_batch()
+    return _Batch(*place, builder, builder.append)
 
 
-def _partition(record: Record, partitions: int) -> int:
+def settled_partition(record: Record, partitions: int) -> int | None:
+    """Return where a record must go; None when chance decides."""
     if record.partition is not None:
         return record.partition
-    if record.key is None:
-        return random.randrange(partitions)  # noqa: S311 spreading, not cryptography
-    return partition_of(record.key, partitions)
+    return None if record.key is None else partition_of(record.key, partitions)

@@ -39,6 +39,11 @@ class ReadAnswer:
     """Of all rows."""
     fetched_at: datetime
 
+    def against(self, published: Published) -> tuple[PollCursor, "News"]:
+        """Compare the answer with what is published: what the shard must remember, and what is new."""
+        answer = self.not_before(published.polled_at)
+        return answer.cursor(published), answer.news(published)
+
     def not_before(self, polled_at: datetime | None) -> "ReadAnswer":
         """Return the answer as fetched after the shard's last one, though our clock was set back in between.
 
