@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, repeat
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -34,6 +36,9 @@ class Position(NamedTuple):
     partition: int
     offset: int
     logged_at_ms: int = -1
+
+
+_position = partial(tuple.__new__, Position)
 
 
 @dataclass(slots=True)
@@ -89,8 +94,8 @@ async def _handed_over(producer: AIOKafkaProducer, batch: _Batch) -> asyncio.Fut
         await asyncio.sleep(LINGER_MS / 1_000)
 
 
-def _positions(batches: Iterable[_Batch], bases: Iterable[object], count: int) -> list[Position]:
-    positions: list[Position] = [Position(-1, -1)] * count
+def _positions(batches: Iterable[_Batch], bases: Iterable[object], records: int) -> list[Position]:
+    positions: list[Position] = [Position(-1, -1)] * records
     for batch, base in zip(batches, bases, strict=True):
         if isinstance(base, BaseException):
             raise base
@@ -98,8 +103,10 @@ def _positions(batches: Iterable[_Batch], bases: Iterable[object], count: int) -
         if first < 0:
             raise WedgedProducerError("the broker took a batch for a repeated one and no longer knows where it stands")
         logged_at_ms = base.timestamp if getattr(base, "timestamp_type", 0) == LOG_APPEND_TIME else -1  # type: ignore[attr-defined] # aiokafka's RecordMetadata
-        for place, index in enumerate(batch.indexes):
-            positions[index] = Position(batch.partition, first + place, logged_at_ms)
+        # One after another, and made by the tuple's own constructor: there are as many as records.
+        places = zip(repeat(batch.partition), count(first), repeat(logged_at_ms), strict=False)
+        for index, place in zip(batch.indexes, places, strict=False):
+            positions[index] = _position(place)
     return positions
 
 
@@ -107,9 +114,11 @@ def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: d
     """Fill batches in order, and hand out each when it is full; all are closed, so that none lingers for more."""
     filling: dict[tuple[str, int], _Batch] = {}
     for index, record in enumerate(records):
-        topic, key, value, headers, _ = record
-        partition = settled_partition(record, partitions[topic])
-        place = topic, random.randrange(partitions[topic]) if partition is None else partition  # noqa: S311 spreading, not cryptography
+        topic, key, value, headers, partition = record
+        if partition is None:
+            there = partitions[topic]
+            partition = random.randrange(there) if key is None else partition_of(key, there)  # noqa: S311 spreading, not cryptography
+        place = topic, partition
         batch = filling.get(place)
         if batch is None or batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
             if batch is not None:

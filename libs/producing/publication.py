@@ -77,16 +77,16 @@ class ReadAnswer:
         wanted = set(self.contents if whole else lacking)
         ticks: list[Record] = []
         dead_letters: list[Record] = []
-        encoder = RawTickEncoder(self.source.name, self.run_id, self.fetched_at)
+        encode, raw = RawTickEncoder(self.source.name, self.run_id, self.fetched_at).encode, self.topics.raw.name
+        rows, identities = self.answer.rows, self.rows.identities
         for place, content in enumerate(self.rows.contents):
             if content not in wanted:
                 continue
             wanted.discard(content)
-            payload, identities = self.answer.rows[place], self.rows.identities
-            identity = identities.get(place) or self.source.identify(payload, self.answer.updated_at)
+            identity = identities.get(place) or self.source.identify(rows[place], self.answer.updated_at)
             if not isinstance(identity, Rejection):
-                value = encoder.encode(tick_id_in(content), *identity, payload)
-                ticks.append(Record(self.topics.raw.name, identity.asset_uid.encode(), value, self._headers(place)))
+                value = encode(tick_id_in(content), *identity, rows[place])
+                ticks.append(Record(raw, identity.asset_uid.encode(), value, self._headers(place)))
             elif content in lacking:
                 dead_letters.append(self._dead_letter(place, identity))
         fetched, new = len(self.rows.contents), len(ticks) + len(dead_letters)
@@ -124,8 +124,9 @@ class News:
     def last_offsets(self, positions: Sequence[Position]) -> dict[int, int]:
         """Return, for each partition of the raw topic, where the last tick landed."""
         last: dict[int, int] = {}
-        for position in positions[: len(self.ticks)]:
-            last[position.partition] = max(position.offset, last.get(position.partition, -1))
+        for partition, offset, _ in positions[: len(self.ticks)]:
+            if offset > last.get(partition, -1):
+                last[partition] = offset
         return last
 
 

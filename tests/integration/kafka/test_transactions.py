@@ -137,6 +137,8 @@ async def test_an_offset_that_is_committed_while_records_are_sent_goes_with_them
             await transaction.announce([Record(topic.name, b"key", b"committed")], topics=[other.name])
             async with transaction.committing_offset(topic.name, other.name, 0, 7):
                 await transaction.send([Record(topic.name, b"key", b"committed"), Record(topic.name, None, b"anywhere")])
+        await client.close()
+        await client.open()  # which waits until the broker has written down what was committed
         assert await offsets.committed() == {Place(other.name, 0): 7}
     await client.close()
     assert {record.value for record in await read_to_end(connection, topic.name)} == {b"committed", b"anywhere"}
