@@ -100,6 +100,16 @@ def unpack_contents(cursor: PollCursor) -> frozenset[ContentOf]:
     return frozenset(listings[8 * n : 8 * n + 8] + tick_ids[16 * n : 16 * n + 16] for n in range(len(listings) // 8))
 
 
+def tells_exactly(cursor: PollCursor, contents: int) -> bool:
+    """Whether a cursor is as long as so many contents are when they are packed: it repeats none, and nothing is left over."""
+    wanted = _length_in_base64(TICK_ID_BYTES * contents), _length_in_base64(LISTING_BYTES * contents)
+    return (len(cursor.tick_ids), len(cursor.listings)) == wanted
+
+
+def _length_in_base64(count: int) -> int:
+    return 4 * -(-count // 3)
+
+
 def pack_carried(contents: Iterable[ContentOf]) -> str:
     """Return a cursor's `carried`."""
     return b64encode(b"".join(sorted(contents))).decode()

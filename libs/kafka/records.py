@@ -2,9 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, repeat
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -36,11 +38,16 @@ class Position(NamedTuple):
     logged_at_ms: int = -1
 
 
+_position = partial(tuple.__new__, Position)
+
+
 @dataclass(slots=True)
 class _Batch:
     topic: str
     partition: int
     builder: object
+    append: Callable[..., object]
+    """The builder's own: asked for each record, it gives None when the batch is full."""
     indexes: list[int] = field(default_factory=list)
 
 
@@ -87,8 +94,8 @@ async def _handed_over(producer: AIOKafkaProducer, batch: _Batch) -> asyncio.Fut
         await asyncio.sleep(LINGER_MS / 1_000)
 
 
-def _positions(batches: Iterable[_Batch], bases: Iterable[object], count: int) -> list[Position]:
-    positions: list[Position] = [Position(-1, -1)] * count
+def _positions(batches: Iterable[_Batch], bases: Iterable[object], records: int) -> list[Position]:
+    positions: list[Position] = [Position(-1, -1)] * records
     for batch, base in zip(batches, bases, strict=True):
         if isinstance(base, BaseException):
             raise base
@@ -96,8 +103,10 @@ def _positions(batches: Iterable[_Batch], bases: Iterable[object], count: int) -
         if first < 0:
             raise WedgedProducerError("the broker took a batch for a repeated one and no longer knows where it stands")
         logged_at_ms = base.timestamp if getattr(base, "timestamp_type", 0) == LOG_APPEND_TIME else -1  # type: ignore[attr-defined] # aiokafka's RecordMetadata
-        for place, index in enumerate(batch.indexes):
-            positions[index] = Position(batch.partition, first + place, logged_at_ms)
+        # One after another, and made by the tuple's own constructor: there are as many as records.
+        places = zip(repeat(batch.partition), count(first), repeat(logged_at_ms), strict=False)
+        for index, place in zip(batch.indexes, places, strict=False):
+            positions[index] = _position(place)
     return positions
 
 
@@ -105,29 +114,30 @@ def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: d
     """Fill batches in order, and hand out each when it is full; all are closed, so that none lingers for more."""
     filling: dict[tuple[str, int], _Batch] = {}
     for index, record in enumerate(records):
-        place = record.topic, _partition(record, partitions[record.topic])
+        topic, key, value, headers, partition = record
+        if partition is None:
+            there = partitions[topic]
+            partition = random.randrange(there) if key is None else partition_of(key, there)  # noqa: S311 spreading, not cryptography
+        place = topic, partition
         batch = filling.get(place)
-        if batch is None or not _append(batch, record):
+        if batch is None or batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
             if batch is not None:
                 yield batch  # which closed itself
-            batch = filling[place] = _Batch(*place, producer.create_batch())
-            _append(batch, record)
+            batch = filling[place] = _batch(producer, place)
+            batch.append(timestamp=None, key=key, value=value, headers=list(headers))
         batch.indexes.append(index)
     for batch in filling.values():
         batch.builder.close()  # type: ignore[attr-defined] # aiokafka's BatchBuilder, which is not exported
         yield batch
 
 
-def _append(batch: _Batch, record: Record) -> bool:
-    appended = batch.builder.append(  # type: ignore[attr-defined] # the same
-        timestamp=None, key=record.key, value=record.value, headers=list(record.headers)
-    )
-    return appended is not None
+def _batch(producer: AIOKafkaProducer, place: tuple[str, int]) -> _Batch:
+    builder = producer.create_batch()
+    return _Batch(*place, builder, builder.append)
 
 
-def _partition(record: Record, partitions: int) -> int:
+def settled_partition(record: Record, partitions: int) -> int | None:
+    """Return where a record must go; None when chance decides."""
     if record.partition is not None:
         return record.partition
-    if record.key is None:
-        return random.randrange(partitions)  # noqa: S311 spreading, not cryptography
-    return partition_of(record.key, partitions)
+    return None if record.key is None else partition_of(record.key, partitions)

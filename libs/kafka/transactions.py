@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
+from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon, partitions_of
 from libs.kafka.connection import COMPRESSION, KafkaConnection
 from libs.kafka.errors import REFUSED, FencedProducerError, RecordsRefusedError, WedgedProducerError, telling_outages
-from libs.kafka.records import Position, Record, send_records
+from libs.kafka.records import Position, Record, send_records, settled_partition
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,8 @@ holds back the readers of its topics for as long, unless somebody opens its id b
 STEP_SECONDS = 20.0
 """Longest that one step waits for the broker."""
 ABORT_SECONDS = 2.0
+ANNOUNCED = 250
+"""Records of which the partitions are announced: enough to meet all of a topic's, and soon looked through."""
 
 
 class TransactionExpiredError(FencedProducerError):
@@ -37,13 +39,28 @@ class Transaction:
 
     _producer: AIOKafkaProducer
 
+    async def announce(self, records: Sequence[Record], *, topics: Sequence[str] = ()) -> None:
+        """Tell the broker in one request where records will go: those of `records`, and all partitions of `topics`.
+
+        Without it the broker is told of each partition when the first batch for it is ready, and that batch waits. Where a
+        record will go by chance is left to that.
+        """
+        with _telling_dead_clients(self._producer):
+            client, manager = self._producer.client, self._producer._txn_manager  # noqa: SLF001 aiokafka announces what it is given to send, no sooner
+            first = records[:ANNOUNCED]
+            counts = {topic: len(await partitions_of(client, topic)) for topic in {*topics, *(one.topic for one in first)}}
+            places = {(one.topic, place) for one in first if (place := settled_partition(one, counts[one.topic])) is not None}
+            places |= {(topic, partition) for topic in topics for partition in range(counts[topic])}
+            for topic, partition in places:
+                manager.maybe_add_partition_to_txn(TopicPartition(topic, partition))
+
     async def send(self, records: Sequence[Record]) -> list[Position]:
         """Return where each landed, once acknowledged; readers see none of it before the commit.
 
         Raises RecordsRefusedError when the broker will take one of them at no time.
         """
         try:
-            with telling_outages():
+            with _telling_dead_clients(self._producer):
                 return await send_records(self._producer, records, step_seconds=STEP_SECONDS)
         except REFUSED as error:
             topics = ", ".join(sorted({record.topic for record in records}))
@@ -54,6 +71,17 @@ class Transaction:
         with telling_outages():
             async with asyncio.timeout(STEP_SECONDS):
                 await self._producer.send_offsets_to_transaction({TopicPartition(topic, partition): next_offset}, group)
+
+    @asynccontextmanager
+    async def committing_offset(self, group: str, topic: str, partition: int, next_offset: int) -> AsyncIterator[None]:
+        """Make the group's offset part of the transaction while the block sends; both are done when it is left."""
+        committing = asyncio.create_task(self.commit_offset(group, topic, partition, next_offset))
+        try:
+            yield
+            await committing
+        finally:
+            committing.cancel()  # what the broker has been told counts with the transaction, which is aborted now
+            committing.add_done_callback(_without_a_word)
 
 
 class TransactionalClient:
@@ -139,7 +167,16 @@ def _telling_dead_clients(producer: AIOKafkaProducer) -> Iterator[None]:
             sender = producer._sender.sender_task  # noqa: SLF001 the reason is nowhere else
             if sender is not None and sender.done() and not sender.cancelled():
                 sender.result()
+            refused = producer._txn_manager._transaction_waiter  # noqa: SLF001 the same, of a transaction that can only be aborted
+            if refused is not None and refused.done() and not refused.cancelled():
+                refused.result()
         raise WedgedProducerError(str(error)) from error
+
+
+def _without_a_word(committing: asyncio.Task[None]) -> None:
+    """Whoever sent has been told of an error of their own, or of this one."""
+    if not committing.cancelled():
+        committing.exception()
 
 
 async def _aborted(producer: AIOKafkaProducer) -> bool:

@@ -11,6 +11,7 @@ from libs.contracts.cursors import (
     QuotaUsage,
     ScheduleMark,
     cursor_key,
+    tells_exactly,
     unpack_carried,
     unpack_contents,
 )
@@ -86,25 +87,31 @@ class CursorView:
         if record.value is None:
             self.shards.pop(name, None)
             return
-        self.shards.pop(name, None)
+        before = self.shards.pop(name, None)
         try:
-            self._remember(CURSOR.validate_json(record.value), f"{source}/{name}")
+            self._remember(CURSOR.validate_json(record.value), f"{source}/{name}", before)
         except ValueError as error:  # pydantic's and base64's are ValueErrors
             log.warning("cursor_not_understood", offset=record.offset, shard=name, error=str(error)[:LONGEST_DETAIL])
 
-    def _remember(self, cursor: Cursor, key: str) -> None:
+    def _remember(self, cursor: Cursor, key: str, before: ShardMemory | None) -> None:
         """Take a cursor in. Raises ValueError when it is none that a producer wrote; what it was about is unknown then."""
         if cursor_key(cursor) != key:
             raise ValueError(f"the cursor of {cursor_key(cursor)} under the key {key}")
         match cursor:
             case PollCursor():
-                self.shards[cursor.shard] = ShardMemory(
-                    unpack_contents(cursor), unpack_carried(cursor), cursor.whole_at, cursor.polled_at
-                )
+                self.shards[cursor.shard] = _memory_of(cursor, before)
             case QuotaUsage():
                 self.usages[cursor.command_partition] = cursor
             case ScheduleMark():
                 self.scheduled = cursor
+
+
+def _memory_of(cursor: PollCursor, before: ShardMemory | None) -> ShardMemory:
+    """Take a shard's cursor in; what it says in the words of the one before is not read again."""
+    words = cursor.tick_ids, cursor.listings
+    held = before.held if before is not None and before.packed == words else unpack_contents(cursor)
+    packed = words if tells_exactly(cursor, len(held)) else None
+    return ShardMemory(held, unpack_carried(cursor), cursor.whole_at, cursor.polled_at, packed)
 
 
 def cursor_record(topic: str, cursor: Cursor) -> Record:

@@ -1,9 +1,9 @@
 """What a source's fetcher is to the producer runtime: it names shards and fetches them, and knows nothing of Kafka."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from libs.domain.rejections import Rejection
 from libs.sources.source import Source
@@ -16,21 +16,17 @@ class FetchFailedError(Exception):
     """A shard could not be had. The words are for a person: the source, what came, what to do about it."""
 
 
-class Row(NamedTuple):
-    """One row as sent. `position` (`name:line`) says where it stood in a file; `rejection`, that it cannot be read at all."""
-
-    payload: bytes
-    position: str | None = None
-    rejection: Rejection | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A shard's whole answer. `updated_at` is the event time of rows that have none of their own."""
+    """A shard's whole answer, its rows as sent. `updated_at` is the event time of rows that have none of their own."""
 
-    rows: Sequence[Row]
+    rows: Sequence[bytes]
     fetched_at: datetime
     updated_at: datetime
+    positions: Sequence[str] = ()
+    """Where each row stood in a file (`name:line`); nothing when they came in no file."""
+    rejections: Mapping[int, Rejection] = field(default_factory=dict)
+    """What is wrong with rows that cannot be read at all, by their places."""
 
 
 @dataclass(frozen=True, slots=True)

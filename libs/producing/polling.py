@@ -1,9 +1,9 @@
 """What a producer does with a command: plan a run, or poll one shard of it."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from libs.kafka.records import Position, Record
 from libs.kafka.tailing import TopicRecord
 from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
+from libs.producing.aside import worked_on
 from libs.producing.clocks import ClockWrongError, check_clock
 from libs.producing.cursors import CursorView, forgotten
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
@@ -93,16 +94,14 @@ class Poller:
             log_shard.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
-        # In a thread: a long answer must not hold up the heartbeats.
         about = (self.fetcher.source, self.topics, command.run_id, command.shard)
-        read = await asyncio.to_thread(read_answer, *about, answer, contents=self.contents)
+        read = await worked_on(answer, partial(read_answer, *about, answer, contents=self.contents))
         composed: list[News] = []
 
         async def compose() -> Writing:
-            known = self.view.published(command.shard)
-            answered = read.not_before(known.polled_at)
-            composed.append(await asyncio.to_thread(answered.news, known))
-            return self._publication(command, await asyncio.to_thread(answered.cursor, known), composed[-1])
+            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard)))
+            composed.append(news)
+            return self._publication(command, cursor, news)
 
         try:
             written = await self.writer.write(compose, command=record)
@@ -136,7 +135,8 @@ class Poller:
             )
             return [self._event(event)]
 
-        return Writing(claim=cursor, records=[*news.ticks, *news.dead_letters], then=published)
+        records = [*news.ticks, *news.dead_letters]
+        return Writing(claim=cursor, records=records, then=published, then_topics=[self.topics.run_events.name])
 
     async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
         """A command that nobody can carry out: somebody else's bytes in our topic."""

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
-from libs.contracts.cursors import LISTING_BYTES, ContentOf
+from libs.contracts.cursors import LISTING_BYTES, ContentOf, pack_contents
 
 MOST_CARRIED = 20_000
 """Listings that a shard remembers although they are on no shard now: more than any provider has."""
+HASHES_KEPT = 32_768
+"""Of listings, some 200 bytes each: they are the same from poll to poll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,13 @@ class ShardMemory:
     whole_at: datetime | None = None
     """When the whole answer was last published, the unchanged rows too."""
     polled_at: datetime | None = None
+    packed: tuple[str, str] | None = None
+    """What is held as the cursor says it, for the next cursor: most answers are the same again."""
 
 
 def content_of(source_id: str, tick_id: bytes) -> ContentOf:
     """Name a content of a listing."""
-    return blake2b(source_id.encode("utf-8", "surrogatepass"), digest_size=LISTING_BYTES).digest() + tick_id
+    return _hash_of(source_id) + tick_id
 
 
 def tick_id_in(content: ContentOf) -> bytes:
@@ -69,6 +73,12 @@ class Published:
         """When the asking shard's last answer was fetched, by the clock of whoever fetched it."""
         return self._own.polled_at if self._own is not None else None
 
+    def packed(self, answer: AbstractSet[ContentOf]) -> tuple[str, str]:
+        """Return an answer's contents as its cursor says them."""
+        if self._own is not None and self._own.packed is not None and self._own.held == answer:
+            return self._own.packed
+        return pack_contents(answer)
+
     def lacking(self, answer: AbstractSet[ContentOf]) -> AbstractSet[ContentOf]:
         """Return those that are not what their listing had last: on the asking shard, or else wherever the listing was newest."""
         unknown = answer - self._own.held if self._own is not None else answer
@@ -103,6 +113,11 @@ class Published:
         for memory in self._all:
             newest.update((content[:LISTING_BYTES], memory.held) for content in memory.held)
         return newest
+
+
+@lru_cache(maxsize=HASHES_KEPT)
+def _hash_of(source_id: str) -> bytes:
+    return blake2b(source_id.encode("utf-8", "surrogatepass"), digest_size=LISTING_BYTES).digest()
 
 
 def _listings(contents: AbstractSet[ContentOf]) -> set[bytes]:

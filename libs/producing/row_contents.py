@@ -1,5 +1,7 @@
 """Which content a row is, remembered by its bytes: most of an answer is word for word what the last one said."""
 
+from collections.abc import Iterable
+
 from libs.contracts.cursors import ContentOf
 
 MOST_BYTES = 32 * 2**20
@@ -20,6 +22,10 @@ class RowContents:
         self._newer: dict[bytes, ContentOf] = {}
         self._older: dict[bytes, ContentOf] = {}
         self._newer_bytes = 0
+
+    def at_once(self, payloads: Iterable[bytes]) -> list[ContentOf | None]:
+        """Return what the newer generation holds of these: all of an answer that has not changed; `of` knows the rest."""
+        return list(map(self._newer.get, payloads))
 
     def of(self, payload: bytes) -> ContentOf | None:
         """Return the content of a row that was put here and is still held."""

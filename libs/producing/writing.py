@@ -9,6 +9,7 @@ in between what it had read and its own, that one is waited for and the decision
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import structlog
@@ -38,11 +39,15 @@ def _nothing(_: Sequence[Position]) -> Sequence[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """One transaction: the cursor that the decision rests on, the records, and those that tell where these landed."""
+    """One transaction: the cursor that the decision rests on, the records, and those that tell where these landed.
+
+    `then_topics` are where the last will go, for the broker to be told of in time.
+    """
 
     claim: Cursor | None = None
     records: Sequence[Record] = ()
     then: Callable[[Sequence[Position]], Sequence[Record]] = field(default=_nothing)
+    then_topics: Sequence[str] = ()
 
 
 Compose = Callable[[], Awaitable[Writing | None]]
@@ -134,18 +139,25 @@ class PartitionWriter:
         if writing is None:
             return False
         async with self._client.transaction() as transaction:
-            if writing.claim is not None:
-                await self._send_claim(transaction, writing.claim, decided_at, decided_on)
-            positions = await transaction.send(writing.records)
-            await transaction.send(writing.then(positions))
-            if command is not None:
-                await transaction.commit_offset(self._owned.group, command.topic, command.partition, command.offset + 1)
+            claims = [cursor_record(self._cursors, writing.claim)] if writing.claim is not None else []
+            await transaction.announce([*claims, *writing.records], topics=writing.then_topics)
+            async with self._done(transaction, command):
+                for claim in claims:
+                    await self._send_claim(transaction, claim, decided_at, decided_on)
+                positions = await transaction.send(writing.records)
+                await transaction.send(writing.then(positions))
         if command is not None:
             self._next_command = command.offset + 1
         return True
 
-    async def _send_claim(self, transaction: Transaction, claim: Cursor, decided_at: int, decided_on: int) -> None:
-        (place,) = await transaction.send([cursor_record(self._cursors, claim)])
+    def _done(self, transaction: Transaction, command: TopicRecord | None) -> AbstractAsyncContextManager[None]:
+        """Commit the command's offset with the transaction; it does not matter in which order the broker hears of its parts."""
+        if command is None:
+            return nullcontext()
+        return transaction.committing_offset(self._owned.group, command.topic, command.partition, command.offset + 1)
+
+    async def _send_claim(self, transaction: Transaction, claim: Record, decided_at: int, decided_on: int) -> None:
+        (place,) = await transaction.send([claim])
         if place.offset > decided_at:
             await self._view.reach(place.offset)
             if self._view.changes != decided_on:

@@ -46,7 +46,7 @@ def _split(text: bytes) -> list[bytes]:
     if not text.startswith(b"["):
         raise AnswerError(_not_a_list(text))
     try:
-        return [bytes(row) for row in _rows.decode(text)]
+        return list(map(bytes, _rows.decode(text)))
     except (msgspec.DecodeError, RecursionError) as error:
         return _split_leniently(text, error)
 

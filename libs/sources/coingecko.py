@@ -8,14 +8,9 @@ import msgspec
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
-from libs.sources.rows import MISSING, quote_from, read_numbers, read_row, row_identity, time_of
+from libs.sources.entries import identify_entry
+from libs.sources.rows import MISSING, quote_from, read_numbers, read_row
 from libs.sources.source import Attribution, RowIdentity, Source
-
-
-class _Known(msgspec.Struct, frozen=True):
-    id: str | None = None
-    symbol: str | None = None
-    last_updated: str | None = None
 
 
 class CoinGeckoRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +34,6 @@ class CoinGeckoRow(msgspec.Struct, frozen=True, kw_only=True):
     market_cap_rank: msgspec.Raw = MISSING
 
 
-_known = msgspec.json.Decoder(_Known)
 _row = msgspec.json.Decoder(CoinGeckoRow)
 _FIELDS = tuple(field for field in CoinGeckoRow.__struct_fields__ if field not in {"id", "symbol", "name"})
 _numbers_of = attrgetter(*_FIELDS)
@@ -47,10 +41,7 @@ _numbers_of = attrgetter(*_FIELDS)
 
 def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
     """Name the listing. A coin without trades has no `last_updated`: then the fallback, when its content was first seen."""
-    row = read_row(_known, payload)
-    if isinstance(row, Rejection):
-        return row
-    return row_identity(row.id, row.symbol, time_of("last_updated", row.last_updated, fallback))
+    return identify_entry(payload, fallback)
 
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:

@@ -8,14 +8,9 @@ from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.numbers import Number
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
-from libs.sources.rows import MISSING, quote_from, read_numbers, read_row, row_identity, time_of
+from libs.sources.entries import identify_entry
+from libs.sources.rows import MISSING, quote_from, read_numbers, read_row
 from libs.sources.source import Attribution, RowIdentity, Source
-
-
-class _Known(msgspec.Struct, frozen=True):
-    id: str | None = None
-    symbol: str | None = None
-    last_updated: str | None = None
 
 
 class CoinPaprikaUsd(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +48,6 @@ class CoinPaprikaRow(msgspec.Struct, frozen=True, kw_only=True):
     quotes: CoinPaprikaQuotes
 
 
-_known = msgspec.json.Decoder(_Known)
 _row = msgspec.json.Decoder(CoinPaprikaRow)
 _FIELDS = (
     "quotes.USD.price",
@@ -71,10 +65,7 @@ _FIELDS = (
 
 def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
     """Name the listing."""
-    row = read_row(_known, payload)
-    if isinstance(row, Rejection):
-        return row
-    return row_identity(row.id, row.symbol, time_of("last_updated", row.last_updated, fallback))
+    return identify_entry(payload, fallback)
 
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:

@@ -60,15 +60,17 @@ _PLAIN_ROW = re.compile(
 NESTED_TOO_DEEPLY = f"the row is nested too deeply (at most {DEEPEST_ROW} lists and objects within each other)"
 
 Row = TypeVar("Row")
+_BACKSLASH, _BRACKET = b"\\["
+"""As numbers, which are found in bytes five times as fast as bytes are."""
 _anything = msgspec.json.Decoder()
 _decimal = msgspec.json.Decoder(Decimal | None)
 
 
 def read_row(decoder: msgspec.json.Decoder[Row], payload: bytes) -> Row | Rejection:
     """Return the row, or why nothing can be done with it."""
-    damage = _damage(payload)
-    if damage is not None:
-        return damage
+    row = undamaged(payload)
+    if isinstance(row, Rejection):
+        return row
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:
@@ -158,8 +160,11 @@ def quote_from(
     return Quote._make((*about, *numbers, rank, *when))
 
 
-def _damage(payload: bytes) -> Rejection | None:
-    """What no column and no JSONB takes, anywhere in the row: the fields that we do not read are stored too."""
+def undamaged(payload: bytes) -> dict[str, Any] | Rejection:
+    """Return all of a row, or what no column and no JSONB takes, anywhere in it: the fields that we do not read are stored too.
+
+    Its numbers are binary floats: for looking at names only.
+    """
     if len(payload) > LARGEST_ROW:
         return Rejection(Reason.WRONG_SHAPE, f"the row has {len(payload)} bytes, at most {LARGEST_ROW}")
     try:
@@ -168,11 +173,11 @@ def _damage(payload: bytes) -> Rejection | None:
         return _unreadable(payload, error)
     if not isinstance(row, dict):
         return Rejection(Reason.WRONG_SHAPE, "the row is not a JSON object")
-    if payload.count(b"[") + payload.count(b"{") > DEEPEST_ROW and _is_too_deep(row):
+    if _is_nested(payload) and payload.count(b"[") + payload.count(b"{") > DEEPEST_ROW and _is_too_deep(row):
         return Rejection(Reason.WRONG_SHAPE, NESTED_TOO_DEEPLY)
-    if b"\\" in payload and _holds_nul(row):
+    if _BACKSLASH in payload and _holds_nul(row):
         return Rejection(Reason.NUL_CHARACTER, "the row holds a NUL, which Postgres cannot store")
-    return None
+    return row
 
 
 def _unreadable(payload: bytes, error: ValueError | RecursionError) -> Rejection:
@@ -184,6 +189,11 @@ def _unreadable(payload: bytes, error: ValueError | RecursionError) -> Rejection
     if b"\\ud" in payload.lower():
         return Rejection(Reason.WRONG_SHAPE, f"the row holds half a character (a lone surrogate): {error}")
     return Rejection(Reason.UNDECODABLE, f"the row is not JSON: {error}")
+
+
+def _is_nested(payload: bytes) -> bool:
+    """Whether there may be a list or an object in the row; to count them takes three times as long."""
+    return _BRACKET in payload or payload.rfind(b"{") > 0
 
 
 def _is_too_deep(row: Any) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.producing.fetching import Answer, FetchFailedError, NothingToDo, Permit, Row
+from libs.producing.fetching import Answer, FetchFailedError, NothingToDo, Permit
 from libs.producing.provider import Provider
 from libs.sources.answers import rows_in
 from libs.sources.coingecko import SOURCE
@@ -41,7 +41,7 @@ class CoinGecko:
         rows = await self.provider.get("/coins/markets", query, permit, lambda body: _rows(body, shard))
         wanted = max(0, self.top_n - (int(shard) - 1) * self._page_size)
         now = self.provider.clock.utc()
-        return Answer([Row(row) for row in rows[:wanted]], fetched_at=now, updated_at=now)
+        return Answer(rows[:wanted], fetched_at=now, updated_at=now)
 
     @property
     def _page_size(self) -> int:

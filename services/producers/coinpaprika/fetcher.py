@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.producing.fetching import Answer, FetchFailedError, NothingToDo, Permit, Row
+from libs.producing.fetching import Answer, FetchFailedError, NothingToDo, Permit
 from libs.producing.provider import Provider
 from libs.sources.answers import rows_in
 from libs.sources.coinpaprika import SOURCE
@@ -29,4 +29,4 @@ class CoinPaprika:
             raise FetchFailedError(f"CoinPaprika has no part {shard!r}, only {EVERYTHING!r}")
         rows = await self.provider.get("/tickers", {"quotes": "USD"}, permit, lambda body: rows_in(body, may_be_empty=False))
         now = self.provider.clock.utc()
-        return Answer([Row(row) for row in rows], fetched_at=now, updated_at=now)
+        return Answer(rows, fetched_at=now, updated_at=now)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from libs.contracts.commands import LONGEST_SHARD, WHOLE_SOURCE
+from libs.domain.rejections import Rejection
 from libs.process.clock import Clock
-from libs.producing.fetching import MOST_ROWS, Answer, FetchFailedError, NothingToDo, Permit, Row
+from libs.producing.fetching import MOST_ROWS, Answer, FetchFailedError, NothingToDo, Permit
 from libs.sources.answers import AnswerError
 from libs.sources.csv_file import SOURCE
 from libs.sources.delimited.table import read_table
@@ -33,6 +34,14 @@ class _Reading(NamedTuple):
     content: bytes
     modified_at: datetime
     is_whole: bool
+
+
+class _Rows(NamedTuple):
+    """A file's rows, as an Answer takes them."""
+
+    payloads: list[bytes]
+    positions: list[str]
+    rejections: dict[int, Rejection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,9 @@ class CsvFiles:
             raise FetchFailedError(f"{shard} cannot be read: {error.strerror or error}") from error
         now = self.clock.utc()
         # A file from a machine whose clock is ahead was still not written later than it was read.
-        return Answer(rows, fetched_at=now, updated_at=min(modified_at, now))
+        return Answer(
+            rows.payloads, fetched_at=now, updated_at=min(modified_at, now), positions=rows.positions, rejections=rows.rejections
+        )
 
     async def _settled(self, file: Path, name: str) -> tuple[bytes, datetime]:
         before: _Reading | None = None
@@ -129,6 +140,7 @@ def _read(file: Path, name: str) -> _Reading:
     return _Reading(content, modified_at, untouched and ends)
 
 
-def _rows(content: bytes, name: str) -> list[Row]:
-    rows = read_table(content, name).rows
-    return [Row(row.payload, f"{name}:{row.line}", row.rejection) for row in islice(rows, MOST_ROWS + 1)]
+def _rows(content: bytes, name: str) -> _Rows:
+    rows = list(islice(read_table(content, name).rows, MOST_ROWS + 1))
+    rejections = {place: row.rejection for place, row in enumerate(rows) if row.rejection is not None}
+    return _Rows([row.payload for row in rows], [f"{name}:{row.line}" for row in rows], rejections)

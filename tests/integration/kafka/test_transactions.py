@@ -5,6 +5,7 @@ from aiokafka import TopicPartition
 
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import FencedProducerError, WedgedProducerError
+from libs.kafka.offsets import Place, open_group_offsets
 from libs.kafka.records import Record
 from libs.kafka.tailing import Start, TopicRecord, open_end_probe, open_tail, read_to_end
 from libs.kafka.transactions import TransactionalClient
@@ -114,3 +115,48 @@ async def test_a_wedged_transactional_client_says_so_and_its_successor_goes_on(c
         await transaction.send([Record(topic.name, b"key", b"second")])
     await client.close()
     assert [record.value for record in await read_to_end(connection, topic.name)] == [b"first", b"second"]
+
+
+async def test_an_offset_that_is_committed_while_records_are_sent_goes_with_them(connection: KafkaConnection) -> None:
+    """Partitions that were announced, and then not written to, are no harm."""
+    topic, other = own_topic(), own_topic()
+    await create(connection, topic)
+    await create(connection, other)
+    client = TransactionalClient(connection, topic.name)
+    await client.open()
+    async with open_group_offsets(connection, topic.name) as offsets:
+        with pytest.raises(RuntimeError, match="changed my mind"):  # noqa: PT012 the block is what is tested
+            async with client.transaction() as transaction:
+                await transaction.announce([Record(topic.name, b"key", b"aborted")], topics=[other.name])
+                async with transaction.committing_offset(topic.name, other.name, 0, 6):
+                    await transaction.send([Record(topic.name, b"key", b"aborted")])
+                    raise RuntimeError("changed my mind")
+        assert client.is_open
+        assert await offsets.committed() == {}
+        async with client.transaction() as transaction:
+            await transaction.announce([Record(topic.name, b"key", b"committed")], topics=[other.name])
+            async with transaction.committing_offset(topic.name, other.name, 0, 7):
+                await transaction.send([Record(topic.name, b"key", b"committed"), Record(topic.name, None, b"anywhere")])
+        await client.close()
+        await client.open()  # which waits until the broker has written down what was committed
+        assert await offsets.committed() == {Place(other.name, 0): 7}
+    await client.close()
+    assert {record.value for record in await read_to_end(connection, topic.name)} == {b"committed", b"anywhere"}
+    assert await read_to_end(connection, other.name) == []
+
+
+async def test_an_offset_that_cannot_be_committed_ends_its_transaction(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    zombie, owner = TransactionalClient(connection, topic.name), TransactionalClient(connection, topic.name)
+    await zombie.open()
+    with pytest.raises(FencedProducerError):  # noqa: PT012 the block is what is tested
+        async with zombie.transaction() as transaction:
+            await transaction.send([Record(topic.name, b"key", b"zombie")])
+            await owner.open()
+            async with transaction.committing_offset(topic.name, topic.name, 0, 1):
+                await asyncio.sleep(0)
+    await owner.close()
+    async with open_group_offsets(connection, topic.name) as offsets:
+        assert await offsets.committed() == {}
+    assert await read_to_end(connection, topic.name) == []

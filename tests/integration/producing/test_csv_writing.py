@@ -43,7 +43,7 @@ class Writer(SystemClock):
 
 async def fetched(clock: SystemClock, file: Path) -> list[bytes]:
     answer: Answer = await CsvFiles(str(file), clock).fetch(file.name, AnyTime())
-    return [row.payload for row in answer.rows]
+    return list(answer.rows)
 
 
 async def test_a_cell_that_is_being_written_is_waited_for(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from libs.contracts.run_events import LONGEST_ERROR
 from libs.kafka.records import Record
-from libs.producing.fetching import Answer, Fetcher, FetchFailedError, Permit, Row
+from libs.producing.fetching import Answer, Fetcher, FetchFailedError, Permit
 from libs.sources.coingecko import SOURCE
 from libs.sources.source import Source
 from tests.integration.producing.bench import Bench, coins
@@ -21,7 +21,7 @@ class Rows:
 
     def __init__(self, bench: Bench, *rows: bytes) -> None:
         self.source: Source = bench.named(SOURCE)
-        self.rows = [Row(row) for row in rows]
+        self.rows = list(rows)
         self.fetches = 0
 
     async def shards(self) -> list[str]:
@@ -60,7 +60,7 @@ async def test_an_answer_that_the_broker_refuses_fails_its_shard_and_the_replica
     """A broker whose limits are lower than ours."""
     good = json.dumps(coins([1])[0]).encode()
     rows = Rows(bench, good)
-    rows.rows.append(Row(b"{"))
+    rows.rows.append(b"{")
     too_large = incompressible(2_000_000).encode()
     monkeypatch.setattr(
         "libs.producing.publication.ReadAnswer._dead_letter",

@@ -1,5 +1,6 @@
 """RawTick (pydantic, public) and RawTickFrame (msgspec, the hot path) read the same message the same way."""
 
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from libs.contracts.raw_tick import RawTick, RawTickFrame, decode_raw_tick, encode_raw_tick
+from libs.contracts.raw_tick import RawTick, RawTickEncoder, RawTickFrame, decode_raw_tick, encode_raw_tick
 from libs.sources.answers import rows_in
 from libs.sources.catalogue import SOURCES
 from tests.recorded import FIXTURES, RECORDED, needs_full_recordings
@@ -51,6 +54,26 @@ def test_both_readers_agree_on_every_recorded_row(source: str, answer: Path) -> 
 
 def test_both_name_the_same_fields() -> None:
     assert tuple(RawTick.model_fields) == RawTickFrame.__struct_fields__
+
+
+aware = st.datetimes(timezones=st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))))
+
+
+@given(st.text(), st.uuids(), st.text(), st.text(), st.uuids(), aware, aware, st.dictionaries(st.text(), st.text()))
+def test_an_answers_ticks_are_written_byte_for_byte_as_any_tick_is(
+    source: str,
+    tick_id: UUID,
+    source_id: str,
+    asset_uid: str,
+    run_id: UUID,
+    fetched_at: datetime,
+    updated_at: datetime,
+    row: dict[str, str],
+) -> None:
+    payload = msgspec.json.encode(row)
+    frame = RawTickFrame(tick_id, source, source_id, asset_uid, run_id, fetched_at, updated_at, msgspec.Raw(payload))
+    written = RawTickEncoder(source, run_id, fetched_at).encode(tick_id.bytes, source_id, asset_uid, updated_at, payload)
+    assert written == encode_raw_tick(frame)
 
 
 def test_a_row_from_the_future_of_this_message_is_still_read() -> None:

@@ -1,5 +1,6 @@
 """A provider whose pages shift, against what must reach the topic."""
 
+from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime
 from random import Random
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
-from libs.contracts.cursors import PollCursor, pack_carried, pack_contents
+from libs.contracts.cursors import LISTING_BYTES, PollCursor, pack_carried, pack_contents, tells_exactly, unpack_contents
 from libs.contracts.topics import CURSORS
 from libs.producing.cursors import cursor_record
 from libs.producing.fetching import MOST_ROWS
@@ -41,7 +42,9 @@ class Shards:
         contents = {content_of(str(listing), tick(version)): (listing, version) for listing, version in rows}
         lacking = published.lacking(contents.keys())
         self.published += [row for content, row in contents.items() if content in lacking]
-        memory = ShardMemory(frozenset(contents), published.carried_on(frozenset(contents)))
+        packed = published.packed(contents.keys())
+        assert packed == pack_contents(contents), "what is said again is what would be said anew"
+        memory = ShardMemory(frozenset(contents), published.carried_on(frozenset(contents)), packed=packed)
         self.memories.pop(shard, None)
         self.memories[shard] = memory
 
@@ -143,3 +146,23 @@ def test_two_rows_of_one_listing_in_one_answer_are_both_published_once() -> None
     for _ in range(3):
         shards.poll("a", [(1, 1), (1, 2)])
     assert shards.published == [(1, 1), (1, 2)]
+
+
+@given(st.sets(st.integers(0, 2**64), max_size=9), st.integers(0, 2), st.integers(0, 2))
+def test_only_a_cursor_that_tells_its_contents_and_nothing_else_is_repeated(ticks: set[int], more: int, unnamed: int) -> None:
+    contents = {content_of(str(number), tick(number)) for number in ticks}
+    rows = sorted(content[LISTING_BYTES:] + content[:LISTING_BYTES] for content in contents)
+    tick_ids = b"".join(row[:16] for row in rows) + more * 16 * b"x"
+    listings = b"".join(row[16:] for row in rows)[unnamed * 8 :]
+    cursor = PollCursor(
+        source="s",
+        shard="1",
+        run_id=UUID(int=1),
+        polled_at=datetime(2026, 3, 1, tzinfo=UTC),
+        tick_ids=b64encode(tick_ids).decode(),
+        listings=b64encode(listings).decode(),
+    )
+    whole = more == 0 and (unnamed == 0 or not ticks)
+    assert tells_exactly(cursor, len(unpack_contents(cursor))) == whole
+    if whole:
+        assert (cursor.tick_ids, cursor.listings) == pack_contents(contents)
