@@ -28,7 +28,7 @@ async def store(pool: Pool, ticks: list[Tick]) -> None:
     """One transaction a chunk."""
     async with pool.acquire() as connection, connection.transaction():
         await stage(connection, ticks)
-        await raw_ticks.insert_new(connection, SOURCE.raw_table)
+        await raw_ticks.insert_new(connection, SOURCE.raw_table, {tick.quote.tick_id for tick in ticks})
         await quotes.upsert_newest(connection)
 
 

@@ -46,16 +46,15 @@ MISSING = msgspec.Raw(b"null")
 
 _MAY_BE_NEGATIVE = (False, False, False, True, True, True, False, False, False)
 """price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
-_PLAIN_NUMBER = r"(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{1,30})?"
-_PLAIN_RANK = "[1-9][0-9]{0,8}"
 _PLAIN_ROW = re.compile(
-    "".join(
-        rf"(?:{_PLAIN_NUMBER}|{'-(?=[0.]*[1-9])' + _PLAIN_NUMBER + '|' if negative else ''}null),"
-        for negative in _MAY_BE_NEGATIVE
-    )
-    + f"(?:{_PLAIN_RANK}|null)"
+    "".join(rf"(?:({'-?' if negative else ''}[0-9]{{1,30}}\.?[0-9]{{0,30}})|null)," for negative in _MAY_BE_NEGATIVE)
+    + "(?:([1-9][0-9]{0,8})|null)"
 )
-"""A row's numbers as nearly all are: digits that need no closer look, and that are written as a Number is."""
+"""A row's numbers as nearly all are: digits that need no closer look, and that are written as a Number is.
+
+They have been read as JSON before, which leaves no zero before a digit and no point without digits on both sides.
+"""
+_NEGATIVE_ZERO = re.compile(r"-[0.]+(?:,|$)")
 
 NESTED_TOO_DEEPLY = f"the row is nested too deeply (at most {DEEPEST_ROW} lists and objects within each other)"
 
@@ -115,9 +114,11 @@ def sane_time(field: str, time: datetime) -> datetime | Rejection:
 def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
     """Read a row's numbers in the order of Quote and its rank (0 is none); `fields` are the provider's names of them."""
     row = b",".join(raw).decode()
-    if _PLAIN_ROW.fullmatch(row):
-        *numbers, rank = [None if text == "null" else Number(text) for text in row.split(",")]
-        return numbers, None if rank is None else int(rank)
+    plain = _PLAIN_ROW.fullmatch(row)
+    if plain is not None and not ("-0" in row and _NEGATIVE_ZERO.search(row)):
+        texts: tuple[Any, ...] = plain.groups()
+        rank = texts[-1]
+        return list(texts[:-1]), None if rank is None else int(rank)
     read: list[Decimal | None] = []
     for field, number in zip(fields, raw, strict=True):
         try:
@@ -237,7 +238,7 @@ def _wrong_times(frame: RawTickFrame) -> Rejection | None:
     for field, time in (("fetched_at", frame.fetched_at), ("source_updated_at", frame.source_updated_at)):
         if time.tzinfo is None or not EARLIEST <= time <= LATEST:
             return Rejection(Reason.UNREADABLE_TIME, f"{field} is not a time of this century, with its zone: {time}")
-    if frame.source_updated_at - frame.fetched_at > FUTURE_ALLOWED:
+    if frame.source_updated_at > frame.fetched_at and frame.source_updated_at - frame.fetched_at > FUTURE_ALLOWED:
         return Rejection(Reason.TIME_IN_FUTURE, f"{frame.source_updated_at} is over 24 h after it was fetched")
     return None
 

@@ -91,6 +91,13 @@ FIND_OVERTAKEN = """
     WHERE held.version IS DISTINCT FROM sent.version"""
 
 
+class _Agreeing(msgspec.Struct, frozen=True):
+    """A listing, as the column holds it."""
+
+    source: str
+    source_id: str
+
+
 class Changed(NamedTuple):
     """An asset as it stands now, to be published."""
 
@@ -145,7 +152,7 @@ async def load_current(pool: Pool, asset_uids: Sequence[str]) -> list[Changed]:
 
 
 def _row(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
-    agreeing = _encoder.encode([one._asdict() for one in asset.agreeing]).decode()
+    agreeing = _encoder.encode([_Agreeing(*one) for one in asset.agreeing]).decode()
     return (*asset[:4], *asset.anchor, *asset.taken, agreeing, *asset[TOTAL:], changed_by)
 
 

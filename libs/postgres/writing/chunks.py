@@ -84,14 +84,14 @@ async def _apply(connection: Connection, destination: Destination, parts: Sequen
     if not ticks:
         await run_progress.count(connection, destination.source, list(_outcomes(parts, set())))
         return Written(Counted(0, 0, dead_lettered))
-    known = await raw_ticks.insert_new(connection, destination.raw_table)
+    came = _newest_of_each_content(ticks)
+    known = await raw_ticks.insert_new(connection, destination.raw_table, came)
     moved_by = await quotes.upsert_newest(connection)
     left = {tick_id: asset_uid for tick_id, asset_uid in moved_by.items() if asset_uid is not None}
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
-    known -= await _restore(connection, destination.raw_table, moved_by.keys() & known)
+    known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known)))
-    came = _newest_of_each_content(ticks)
     written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
@@ -106,10 +106,10 @@ def _newest_of_each_content(ticks: Sequence[Tick]) -> dict[UUID, Quote]:
     return came
 
 
-async def _restore(connection: Connection, table: str, shown_again: set[UUID]) -> set[UUID]:
+async def _restore(connection: Connection, table: str, shown_again: set[UUID], came: Collection[UUID]) -> set[UUID]:
     """Keep the raw rows of contents that a listing has come back to; return what had to be stored again, just deleted as old."""
     deleted = shown_again - await raw_ticks.hold(connection, table, shown_again)
-    return deleted - await raw_ticks.insert_new(connection, table) if deleted else set()
+    return deleted - await raw_ticks.insert_new(connection, table, came) if deleted else set()
 
 
 async def _recompute(
