@@ -6,7 +6,7 @@ make bench ARGS="--part loss"
 make bench ARGS="--part quotes"
 make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
-make bench ARGS="--part freshness --rate 5000 --seconds 20"
+make bench ARGS="--part freshness --rate 2000 --rate 5000 --seconds 20"
 make bench ARGS="--part paging --listings 15000 --ticks 300000"
 make bench ARGS="--part growth --backlog 100000 --backlog 2000000 --spread 1000 --spread 100000"
 make bench ARGS="--part scaling --replicas 1 --replicas 2 --replicas 3"
@@ -28,6 +28,7 @@ CHUNKS = (5_000, 20_000)
 BACKLOGS = (100_000, 2_000_000)
 SPREADS = (1_000, 15_000, 100_000)
 REPLICAS = (1, 2, 3)
+RATES = (2_000, 3_000, 4_000, 5_000)
 
 
 def main(
@@ -37,7 +38,7 @@ def main(
     ticks: Annotated[int, typer.Option(help="How many ticks are in the topic")] = 300_000,
     listings: Annotated[int, typer.Option(help="Of how many listings")] = 15_000,
     polled: Annotated[int, typer.Option(help="Listings of a provider, for the producer")] = 17_000,
-    rate: Annotated[int, typer.Option(help="Ticks a second, for the freshness")] = 5_000,
+    rate: Annotated[list[int] | None, typer.Option(help="Ticks a second, for the freshness; several times")] = None,
     seconds: Annotated[float, typer.Option(help="For how long")] = 20.0,
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
     chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
@@ -51,7 +52,7 @@ def main(
         only=only or (),
         work=Workload(ticks, listings),
         polled=polled,
-        rate=rate,
+        rates=rate or RATES,
         seconds=seconds,
         rounds=rounds,
         chunks=chunk or CHUNKS,

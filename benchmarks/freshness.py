@@ -6,7 +6,7 @@ the answer names them; one that is not seen before its listing's next tick count
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from statistics import median
 from typing import NamedTuple
@@ -30,20 +30,17 @@ LONE_TICKS = 20
 LONE_PAUSE_SECONDS = 0.2
 P50_MS, P99_MS, LONE_MS = 150, 600, 250
 """What is aimed at."""
+HEAD = "| | ticks/s sent | p50 ms | p99 ms | probes | not seen in time |\n|---|---|---|---|---|---|"
+LINE = "| {name} | {sent:,.0f} | {p50:.0f} | {p99:.0f} | {probes} | {unseen} |"
 TEXT = """\
-{sent:,.0f} ticks/s of {listings:,} listings for {seconds:.0f} s, published by the benchmark with the producers' publisher every
-{slice_:.0f} ms; one normalizer, one query service, broker and Postgres on the same cores, and the client that asks. In it:
-Kafka, the normalizer, Postgres, `GET /data/{{asset_uid}}` (asked every {ask:.0f} ms, or a
-twentieth of the time waited). Not in it: the producer's own work between
-the provider's answer and the publication. {probes} probes in the stream, of which {unseen} were not seen before the
-listing's next tick; {lone} lone ticks with nothing else under way.
+Ticks of {listings:,} listings in a steady stream for {seconds:.0f} s at each rate, published by the benchmark with the
+producers' publisher every {slice_:.0f} ms; one normalizer, one query service, broker and Postgres on the same cores, and the
+client that asks. In it: Kafka, the normalizer, Postgres, `GET /data/{{asset_uid}}` (asked every {ask:.0f} ms, or a twentieth of the time waited).
+Not in it: the producer's own work between the provider's answer and the publication. *Not seen in time*: not before the
+listing's next tick, which counts with the time until then. Then {lone} lone ticks with nothing else under way; their p99 is
+the slowest. Aimed at: p50 {p50_aim} ms and p99 {p99_aim} ms in a stream, {lone_aim} ms for a lone tick.
 
-| | ms | aimed at |
-|---|---|---|
-| in the stream, p50 | {p50:.0f} | {p50_aim} |
-| in the stream, p99 | {p99:.0f} | {p99_aim} |
-| a lone tick, p50 | {alone:.0f} | {lone_aim} |
-| a lone tick, the slowest | {slowest:.0f} | {lone_aim} |
+{table}
 """
 
 
@@ -69,42 +66,65 @@ class Streamed(NamedTuple):
     unseen: int
     per_second: float
 
+    @property
+    def p50(self) -> float:
+        """Half were seen sooner."""
+        return median(self.took_ms)
 
-async def measure(ground: Ground, listings: int, rate: int, seconds: float) -> Section:
-    """Give each listing a first tick, stream for so long, and then send ticks one by one."""
-    streamed_ticks = int(rate * seconds)
-    made = ticks_of(Workload(listings + streamed_ticks + listings, listings))
+    @property
+    def p99(self) -> float:
+        """All but a hundredth were; of fewer than a hundred, all but the slowest."""
+        return self.took_ms[len(self.took_ms) * 99 // 100]
+
+
+async def measure(ground: Ground, listings: int, rates: Sequence[int], seconds: float) -> Section:
+    """Give each listing a first tick, stream for so long at each rate, and then send ticks one by one."""
+    streams: dict[int, Streamed] = {}
+    made = ticks_of(Workload(2 * listings + sum(int(rate * seconds) for rate in rates), listings))
     async with (
         service(ground, "services.normalizer", NORMALIZER_HEALTH_PORT="0", RAW_RETENTION_DAYS="0"),
         serving(ground, KASPARRO) as port,
         open_publisher(ground.connection) as publisher,
     ):
         await publisher.publish([tick.record for tick in islice(made, listings)])
-        await _stored(ground, listings)
+        sent = listings
+        await _stored(ground, sent)
         say(f"{listings:,} listings are there")
-        stream = await _stream(publisher, port, list(islice(made, streamed_ticks)), rate, until_next=listings / rate)
-        await _stored(ground, listings + streamed_ticks)
-        alone = [await _lone(publisher, port, tick) for tick in islice(_alone_in_their_asset(made, listings), LONE_TICKS)]
-    p50, p99 = median(stream.took_ms), stream.took_ms[len(stream.took_ms) * 99 // 100]
+        for rate in rates:
+            ticks = list(islice(made, int(rate * seconds)))
+            streams[rate] = await _stream(publisher, port, ticks, rate, until_next=listings / rate)
+            sent += len(ticks)
+            await _stored(ground, sent)
+            say(f"{rate:,} ticks/s: p50 {streams[rate].p50:.0f} ms, p99 {streams[rate].p99:.0f} ms")
+        probes = islice(_alone_in_their_asset(made, listings), LONE_TICKS)
+        alone = Streamed(sorted([await _lone(publisher, port, tick) for tick in probes]), 0, 0.0)
+    return _section(streams, alone, listings, seconds)
+
+
+def _section(streams: Mapping[int, Streamed], alone: Streamed, listings: int, seconds: float) -> Section:
+    lines = [*(_line(f"in a stream of {rate:,}/s", one) for rate, one in streams.items()), _line("a lone tick", alone)]
     text = TEXT.format(
-        sent=stream.per_second,
         listings=listings,
         seconds=seconds,
         slice_=1_000 * SLICE_SECONDS,
         ask=1_000 * ASK_SECONDS,
-        probes=len(stream.took_ms),
-        unseen=stream.unseen,
-        lone=len(alone),
-        p50=p50,
+        lone=len(alone.took_ms),
         p50_aim=P50_MS,
-        p99=p99,
         p99_aim=P99_MS,
-        alone=median(alone),
-        slowest=max(alone),
         lone_aim=LONE_MS,
+        table="\n".join([HEAD, *lines]),
     )
-    bars = [("stream, p50", p50 / P50_MS), ("stream, p99", p99 / P99_MS), ("lone tick, p50", median(alone) / LONE_MS)]
+    bars = [
+        bar
+        for rate, one in streams.items()
+        for bar in ((f"{rate:,}/s, p50", one.p50 / P50_MS), (f"{rate:,}/s, p99", one.p99 / P99_MS))
+    ]
+    bars.append(("lone tick, p50", alone.p50 / LONE_MS))
     return Section("Freshness", text, "milliseconds as a share of what is aimed at", bars, [])
+
+
+def _line(name: str, one: Streamed) -> str:
+    return LINE.format(name=name, sent=one.per_second, p50=one.p50, p99=one.p99, probes=len(one.took_ms), unseen=one.unseen)
 
 
 def _alone_in_their_asset(ticks: Iterator[Tick], listings: int) -> Iterator[Tick]:

@@ -34,7 +34,7 @@ class Asked:
     only: Sequence[str]
     work: Workload
     polled: int
-    rate: int
+    rates: Sequence[int]
     seconds: float
     rounds: int
     chunks: Sequence[int]
@@ -87,7 +87,7 @@ async def _quotes(ground: Ground, asked: Asked) -> Section:
 _BY_ITSELF: Final[Mapping[Part, Callable[[Ground, Asked], Awaitable[Section]]]] = {
     Part.QUOTES: _quotes,
     Part.PRODUCER: lambda ground, asked: polling.compare(ground, asked.polled, asked.rounds),
-    Part.FRESHNESS: lambda ground, asked: freshness.measure(ground, asked.work.listings, asked.rate, asked.seconds),
+    Part.FRESHNESS: lambda ground, asked: freshness.measure(ground, asked.work.listings, asked.rates, asked.seconds),
     Part.PAGING: lambda ground, asked: paging.compare(ground, asked.work.listings, asked.work.ticks, asked.rounds),
     Part.SCALING: lambda ground, asked: scaling.compare(ground, asked.work, asked.polled, asked.replicas),
     Part.CONSTANTS: lambda ground, asked: constants.measure(ground, asked.work, asked.polled),

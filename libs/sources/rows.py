@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -46,15 +47,18 @@ MISSING = msgspec.Raw(b"null")
 
 _MAY_BE_NEGATIVE = (False, False, False, True, True, True, False, False, False)
 """price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
-_PLAIN_ROW = re.compile(
-    "".join(rf"(?:({'-?' if negative else ''}[0-9]{{1,30}}\.?[0-9]{{0,30}})|null)," for negative in _MAY_BE_NEGATIVE)
-    + "(?:([1-9][0-9]{0,8})|null)"
+_PLAIN_SHAPE = re.compile(
+    b"".join(rb"(?:-?\.?|null)," if negative else rb"(?:\.?|null)," for negative in _MAY_BE_NEGATIVE) + rb"(?:|null)"
 )
-"""A row's numbers as nearly all are: digits that need no closer look, and that are written as a Number is.
+"""What is left of a row's numbers without their digits when they are written as a Number is, as nearly all are.
 
 They have been read as JSON before, which leaves no zero before a digit and no point without digits on both sides.
 """
-_NEGATIVE_ZERO = re.compile(r"-[0.]+(?:,|$)")
+_NEGATIVE_ZERO = re.compile(rb"-[0.]+(?:,|$)")
+LONGEST_PLAIN = 300
+"""Bytes of all the numbers of a row, which keeps each of them far within what a number may be."""
+MOST_RANK_DIGITS = 9
+SHAPES_KEPT = 4_096
 
 NESTED_TOO_DEEPLY = f"the row is nested too deeply (at most {DEEPEST_ROW} lists and objects within each other)"
 
@@ -113,12 +117,11 @@ def sane_time(field: str, time: datetime) -> datetime | Rejection:
 
 def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
     """Read a row's numbers in the order of Quote and its rank (0 is none); `fields` are the provider's names of them."""
-    row = b",".join(raw).decode()
-    plain = _PLAIN_ROW.fullmatch(row)
-    if plain is not None and not ("-0" in row and _NEGATIVE_ZERO.search(row)):
-        texts: tuple[Any, ...] = plain.groups()
-        rank = texts[-1]
-        return list(texts[:-1]), None if rank is None else int(rank)
+    row = b",".join(raw)
+    if len(row) <= LONGEST_PLAIN and _is_plain(row.translate(None, b"0123456789")):
+        *numbers, rank = [None if text == "null" else text for text in row.decode().split(",")]
+        if (rank is None or len(rank) <= MOST_RANK_DIGITS) and not (b"-0" in row and _NEGATIVE_ZERO.search(row)):
+            return cast("list[Number | None]", numbers), int(rank or 0) or None
     read: list[Decimal | None] = []
     for field, number in zip(fields, raw, strict=True):
         try:
@@ -126,6 +129,11 @@ def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[lis
         except msgspec.ValidationError as error:
             return _misfit(f"{error} - at `$.{field}`")
     return check_numbers(read, fields)
+
+
+@lru_cache(maxsize=SHAPES_KEPT)
+def _is_plain(shape: bytes) -> bool:
+    return _PLAIN_SHAPE.fullmatch(shape) is not None
 
 
 def check_numbers(read: Sequence[Decimal | None], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
