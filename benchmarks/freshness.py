@@ -35,7 +35,8 @@ LINE = "| {name} | {sent:,.0f} | {p50:.0f} | {p99:.0f} | {probes} | {unseen} |"
 TEXT = """\
 Ticks of {listings:,} listings in a steady stream for {seconds:.0f} s at each rate, published by the benchmark with the
 producers' publisher every {slice_:.0f} ms; one normalizer, one query service, broker and Postgres on the same cores, and the
-client that asks. In it: Kafka, the normalizer, Postgres, `GET /data/{{asset_uid}}` (asked every {ask:.0f} ms, or a twentieth of the time waited).
+client that asks. In it: Kafka, the normalizer, Postgres, `GET /data/{{asset_uid}}` (asked every {ask:.0f} ms, or a twentieth
+of the time waited).
 Not in it: the producer's own work between the provider's answer and the publication. *Not seen in time*: not before the
 listing's next tick, which counts with the time until then. Then {lone} lone ticks with nothing else under way; their p99 is
 the slowest. Aimed at: p50 {p50_aim} ms and p99 {p99_aim} ms in a stream, {lone_aim} ms for a lone tick.
