@@ -48,11 +48,11 @@ def test_partitions_are_those_of_every_other_client(length: int) -> None:
 
 async def test_many_that_publish_to_one_partition_at_once_each_get_their_turn(kafka_bootstrap_servers: str) -> None:
     """The client alone would give up on the last: it counts the time that each before it waited."""
-    impatient, topic = KafkaConnection(kafka_bootstrap_servers, "tests", request_timeout_ms=500), own_topic(partitions=1)
+    impatient, topic = KafkaConnection(kafka_bootstrap_servers, "tests", request_timeout_ms=2_000), own_topic(partitions=1)
     await create(impatient, topic)
     async with open_publisher(impatient) as publisher:
-        landed = await asyncio.gather(*[publisher.publish([Record(topic.name, b"key", b"%d" % number)]) for number in range(80)])
-    assert sorted(position.offset for (position,) in landed) == list(range(80))
+        landed = await asyncio.gather(*[publisher.publish([Record(topic.name, b"key", b"%d" % number)]) for number in range(120)])
+    assert sorted(position.offset for (position,) in landed) == list(range(120))
 
 
 async def test_a_record_of_one_mebibyte_is_taken(connection: KafkaConnection) -> None:

@@ -158,14 +158,15 @@ async def test_malformed_requests_are_problems_that_repeat_nothing(tmp_path: Pat
 async def test_sigterm_lets_a_running_request_finish(tmp_path: Path) -> None:
     """This one waits three seconds for Kafka, which is away."""
     port = free_port()
-    async with process(tmp_path, PORT=str(port)) as child, aiohttp.ClientSession() as session:
+    async with process(tmp_path, PORT=str(port)) as child, aiohttp.ClientSession() as session, aiohttp.ClientSession() as other:
 
         async def serves() -> bool:
             return await health(session, port) is not None
 
-        await until(serves)
+        await until(serves)  # and its connection is one that the server has taken: what is written to it now has arrived
         waiting = asyncio.create_task(session.post(f"http://127.0.0.1:{port}/etl/run/csv"))
-        await health(session, port)
+        await health(other, port)
+        await health(other, port)
         child.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10):
             response = await waiting
