@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon, partitions_of
 from libs.kafka.connection import COMPRESSION, KafkaConnection
@@ -68,7 +69,7 @@ class Transaction:
 
     async def commit_offset(self, group: str, topic: str, partition: int, next_offset: int) -> None:
         """Make the group's offset part of the transaction."""
-        with telling_outages():
+        with _telling_dead_clients(self._producer):
             async with asyncio.timeout(STEP_SECONDS):
                 await self._producer.send_offsets_to_transaction({TopicPartition(topic, partition): next_offset}, group)
 
@@ -162,7 +163,7 @@ def _telling_dead_clients(producer: AIOKafkaProducer) -> Iterator[None]:
     try:
         with telling_outages():
             yield
-    except AssertionError as error:
+    except (AssertionError, IllegalOperation) as error:
         with telling_outages():
             sender = producer._sender.sender_task  # noqa: SLF001 the reason is nowhere else
             if sender is not None and sender.done() and not sender.cancelled():

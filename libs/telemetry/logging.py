@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, ProcessorReturnValue, WrappedLogger
 
 QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access")
 """Libraries whose INFO is about themselves; their warnings still come through."""
@@ -52,7 +52,7 @@ class Lines:
 
     def write(self, line: str) -> None:
         """Write a line whole. When nobody takes it any more there is nobody to be told, and work goes on."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: it has been closed
             self._stream.write(line + "\n")
             self._stream.flush()
 
@@ -90,5 +90,18 @@ def configure_logging(level: str, service: str, *, style: Literal["auto", "json"
 
 def _rendering(*, console: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        return [_always(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))]
+    return [structlog.processors.format_exc_info, _always(structlog.processors.JSONRenderer())]
+
+
+def _always(render: Processor) -> Processor:
+    """Write of a line that cannot be rendered what can be: a value that nobody can read must not end the work it tells of."""
+
+    def rendered(logger: WrappedLogger, method: str, event: EventDict) -> ProcessorReturnValue:
+        named = str(event.get("event")), method
+        try:
+            return render(logger, method, event)
+        except Exception as error:  # noqa: BLE001 whatever the value's own methods raise
+            return render(logger, method, {"event": named[0], "level": named[1], "unrenderable": type(error).__name__})
+
+    return rendered

@@ -106,7 +106,11 @@ async def turn(pool: Pool) -> AsyncIterator["Connection | None"]:
             yield connection
         finally:
             if not connection.is_closed():
-                await connection.execute(END_TURN, LOCK_SPACE, TURN)
+                try:
+                    await connection.execute(END_TURN, LOCK_SPACE, TURN)
+                except BaseException:
+                    connection.terminate()  # the turn ends with the session
+                    raise
 
 
 async def server_time(connection: Connection) -> datetime:

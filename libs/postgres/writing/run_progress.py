@@ -50,10 +50,11 @@ class _Tally:
 
 
 async def count(connection: Connection, source: str, outcomes: Sequence[Outcome]) -> None:
-    """Add the outcomes of records of a source's topic, in order of offset within each partition, to their runs.
+    """Add the outcomes of records of a source's topic to their runs, each record once.
 
-    The caller holds the locks of the partitions, so that nobody else counts the same records between our look and our writing.
-    A record read again, after a crash or in a replay, was counted the first time: its offset is not past what was counted.
+    Those of a partition are in order of offset, but that some may come again behind the others. The caller holds the locks of
+    the partitions, so that nobody else counts the same records between our look and our writing. A record read again,
+    after a crash or in a replay, was counted the first time: its offset is not past what was counted.
     """
     counted = await _add(connection, source, outcomes)
     if counted:
@@ -73,10 +74,13 @@ async def _add(connection: Connection, source: str, outcomes: Sequence[Outcome])
 
 
 def _tallies(outcomes: Iterable[Outcome]) -> Mapping[Place, _Tally]:
+    """Add up the outcomes of each place, each offset once."""
     tallies: dict[Place, _Tally] = {}
     for run_id, partition, offset, became in outcomes:
         if (tally := tallies.get((run_id, partition))) is None:
             tally = tallies[run_id, partition] = _Tally(offset, offset)
+        elif offset <= tally.through:
+            continue  # it came again after a rebalance, and waited with what it repeats
         tally.through = offset
         tally.became[became] += 1
     return tallies

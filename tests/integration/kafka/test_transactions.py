@@ -160,3 +160,29 @@ async def test_an_offset_that_cannot_be_committed_ends_its_transaction(connectio
     async with open_group_offsets(connection, topic.name) as offsets:
         assert await offsets.committed() == {}
     assert await read_to_end(connection, topic.name) == []
+
+
+@pytest.mark.parametrize("when", ["after the claim", "before the offset is heard of"])
+async def test_who_is_fenced_while_the_offset_is_under_way_is_told_so(connection: KafkaConnection, when: str) -> None:
+    """The client then says of the next send that there is no transaction: as if we had made a mistake."""
+    claims, data = own_topic(), own_topic()
+    await create(connection, claims)
+    await create(connection, data)
+    claim, record = Record(claims.name, b"k", b"claim"), Record(data.name, b"k", b"v")
+    zombie, owner = TransactionalClient(connection, claims.name), TransactionalClient(connection, claims.name)
+    await zombie.open()
+    with pytest.raises(FencedProducerError):  # noqa: PT012 the block is what is tested
+        async with zombie.transaction() as transaction:
+            await transaction.announce([claim, record])
+            if when == "after the claim":
+                async with transaction.committing_offset("some-group", claims.name, 0, 1):
+                    await transaction.send([claim])
+                    await owner.open()
+                    await transaction.send([record])
+            else:
+                await transaction.send([claim])
+                await owner.open()
+                async with transaction.committing_offset("some-group", claims.name, 0, 1):
+                    await asyncio.sleep(0.5)
+                    await transaction.send([record])
+    await owner.close()

@@ -107,6 +107,27 @@ async def test_only_one_worker_at_a_time_deletes(pool: Pool, retention: Retentio
     assert await retention.run_once() == {"raw_coingecko": 10}
 
 
+async def test_a_turn_ends_also_when_whoever_had_it_cannot_say_so(pool: Pool) -> None:
+    entered = asyncio.Event()
+
+    async def hold() -> None:
+        async with turn(pool):
+            entered.set()
+            await asyncio.sleep(60)
+
+    holding = asyncio.create_task(hold())
+    await entered.wait()
+    holding.cancel()
+    await asyncio.sleep(0)  # it is about to give the turn back
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
+
+    async def is_free() -> bool:
+        return not await pool.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+
+    await eventually(is_free, "nobody has the turn")
+
+
 async def test_a_chunk_is_stored_while_a_batch_is_being_deleted(pool: Pool) -> None:
     """The batch holds its rows, and nothing that a writer needs: not the table, not the other rows."""
     await insert(pool, "old", 200, age=31 * DAY)

@@ -74,3 +74,29 @@ class Gone(io.StringIO):
 
 def test_work_goes_on_when_nobody_reads_the_log() -> None:
     Lines(Gone(), "services.query").info("{}")
+
+
+UNRENDERABLE = """
+import sys, structlog
+from libs.telemetry.logging import configure_logging
+
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("not today")
+
+configure_logging("INFO", "query", style="json")
+log = structlog.get_logger("services.query")
+log.info("offsets_seen", offsets={("topic", 1): 2})
+log.warning("odd_seen", odd=Odd())
+log.info("goes_on", count=1)
+"""
+
+
+def test_work_goes_on_when_a_value_cannot_be_written() -> None:
+    done = subprocess.run([sys.executable, "-c", UNRENDERABLE], capture_output=True, text=True, check=True, timeout=20)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["event"], line["level"], line.get("unrenderable")) for line in lines] == [
+        ("offsets_seen", "info", "TypeError"),
+        ("odd_seen", "warning", "RuntimeError"),
+        ("goes_on", "info", None),
+    ]
