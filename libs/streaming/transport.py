@@ -24,8 +24,11 @@ IDLE_POLL_SECONDS: Final = 0.25
 BUSY_POLL_SECONDS: Final = 0.05
 """How long it lasts while some topic is held back, so that its next chunk is asked for as soon as there is room."""
 
-AHEAD: Final = 4.0
-"""Full chunks of one topic that may wait for their acknowledgement: being read, stored and published, and some ready."""
+AHEAD: Final = 3.0
+"""Full chunks of one topic that may wait for their acknowledgement: two are stored, and one is being read, published or ready.
+
+A fourth makes nothing faster, and a backlog 15 MB dearer (measured).
+"""
 
 LEAST_SHARE: Final = 1 / 6
 """What a small chunk counts as, of a full one: enough of them for each step to take several together, and no more."""
