@@ -1,9 +1,9 @@
 """The normalizer's way of a tick as a tandem of queues: partition -> fetch -> read -> lane with Postgres -> publish.
 
-As in services/normalizer/ticks.py and libs/streaming/transport.py, but that small chunks are not stored together and that one more is ahead: a replica
-has one thread that reads, stores and publishes; two lanes store at once, a partition always in the same one; between the steps
-waits at most one chunk; no more is fetched while four chunks are not acknowledged. Nothing here is Kafka or Postgres: they are
-what they cost.
+As in services/normalizer/ticks.py and libs/streaming/transport.py, but that small chunks are not stored together and that one
+more is ahead: a replica has one thread that reads, stores and publishes; two lanes store at once, a partition always in the
+same one; between the steps waits at most one chunk; no more is fetched while four chunks are not acknowledged. Nothing here is
+Kafka or Postgres: they are what they cost.
 """
 
 from collections import deque
