@@ -45,7 +45,8 @@ class Provider:
     name: str
     base_url: str
     base_url_variable: str
-    key_variable: str
+    key_variable: str | None
+    """None where the provider knows no keys: then its address is all that there is to check."""
     session: aiohttp.ClientSession
     clock: Clock
     key_headers: Mapping[str, SecretStr] = field(default_factory=dict)
@@ -111,18 +112,23 @@ class Provider:
         said = f"{self.name} answered {response.status} {response.reason}: {_words(body)}"
         if response.status == HTTPStatus.TOO_MANY_REQUESTS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(said)
-        raise FetchFailedError(f"{said}; {self._advice(response.status)}")
+        held = f", and is not asked again for {wait.total_seconds():g} s (Retry-After)" if wait is not None else ""
+        raise FetchFailedError(f"{said}; {self._advice(response.status)}{held}")
+
+    @property
+    def _credential(self) -> str:
+        return self.key_variable or self.base_url_variable
 
     def _advice(self, status: int) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED:
-                return f"it does not accept the API key: check {self.key_variable}"
+                return f"it does not accept the API key: check {self._credential}"
             case HTTPStatus.PAYMENT_REQUIRED:
                 return (
-                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self.key_variable}"
+                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self._credential}"
                 )
             case HTTPStatus.FORBIDDEN:
-                return f"it refuses this key or this address: check {self.key_variable}"
+                return f"it refuses this key or this address: check {self._credential}"
             case HTTPStatus.NOT_FOUND:
                 return f"it has nothing there: check {self.base_url_variable} ({self.base_url})"
             case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:

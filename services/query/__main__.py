@@ -66,6 +66,7 @@ async def serve(settings: QuerySettings) -> None:
         clock=clock,
         sandbox=settings.sandbox,
         stalled_seconds=settings.normalizer_stalled_seconds,
+        sources=settings.sources,
     )
     runner = Runner(app, Connections(room_for(settings.http_connections), clock))
     knocks = (

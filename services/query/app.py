@@ -14,7 +14,7 @@ from libs.kafka.tailing import Tail
 from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
-from libs.sources.catalogue import SOURCES
+from libs.sources.catalogue import SOURCES, running
 from services.query.access import ACCESS, Access
 from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
@@ -38,6 +38,7 @@ from services.query.keys import (
     READERS,
     RENDERED_ASSETS,
     REPORTS,
+    RUNNING,
     RUNS,
     SERVING,
     TOPICS,
@@ -78,18 +79,20 @@ def create_app(
     sandbox: bool,
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+    sources: tuple[str, ...] = running(()),
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
     app = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY)
     app[ACCESS] = access
     app[CLOCK] = clock
     app[TOPICS] = topics
+    app[RUNNING] = sources
     app[SERVING] = Serving(_version(), sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[RENDERED_ASSETS] = RenderedAssets()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
-    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(sources))
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])

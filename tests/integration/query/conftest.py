@@ -15,6 +15,7 @@ from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import Start, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
+from libs.sources.catalogue import running
 from services.query.access import Access
 from services.query.app import Openers, create_app
 from services.query.topics import QueryTopics
@@ -72,6 +73,7 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
         taken_within_seconds: float = 1.0,
         stalled_seconds: float = 180.0,
         kafka_seconds: float = 2.0,
+        sources: tuple[str, ...] = running(()),
     ) -> AsyncIterator[Api]:
         kafka = KafkaConnection(servers, "query-test", request_timeout_ms=int(1_000 * kafka_seconds))
         openers = Openers(
@@ -90,6 +92,7 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
             sandbox=sandbox,
             stalled_seconds=stalled_seconds,
             taken_within_seconds=taken_within_seconds,
+            sources=sources,
         )
         async with TestClient(TestServer(app)) as client:
             yield Api(client)
