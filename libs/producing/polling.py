@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 from pydantic import ValidationError
+from structlog.contextvars import bound_contextvars
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
@@ -49,22 +50,20 @@ class Poller:
         command = _command_in(record, self.fetcher.source.name)
         if isinstance(command, Rejection):
             await self._set_aside(record, command)
-        elif command.shard == WHOLE_SOURCE:
-            await self._plan(command, record)
-        else:
-            await self._poll(command, record)
+            return
+        with bound_contextvars(run_id=str(command.run_id), shard=command.shard, trigger=command.trigger.value):
+            await (self._plan if command.shard == WHOLE_SOURCE else self._poll)(command, record)
 
     async def _plan(self, command: PollCommand, record: TopicRecord) -> None:
-        log_run = log.bind(source=command.source, run_id=str(command.run_id), trigger=command.trigger.value)
         shards: Sequence[str] | NothingToDo
         try:
             shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
         except FetchFailedError as error:
-            log_run.warning("run_not_planned", error=str(error))
+            log.warning("run_not_planned", error=str(error))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
             return
         if isinstance(shards, NothingToDo):
-            log_run.info("run_skipped", reason=shards.reason)
+            log.info("run_skipped", reason=shards.reason)
             await self._tell(record, self._skipped(command, shards.reason))
             return
         planned = list(dict.fromkeys(shards))
@@ -80,18 +79,17 @@ class Poller:
         try:
             await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError) as error:
-            log_run.warning("run_not_planned", error=str(error), shards=len(planned))
+            log.warning("run_not_planned", error=str(error), shards=len(planned))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
         else:
-            log_run.info("run_planned", shards=len(planned))
+            log.info("run_planned", shards=len(planned))
 
     async def _poll(self, command: PollCommand, record: TopicRecord) -> None:
-        log_shard = log.bind(source=command.source, run_id=str(command.run_id), shard=command.shard)
         begun = self.clock.monotonic()
         try:
             answer = await self._fetched(command)
         except FetchFailedError as error:
-            log_shard.warning("shard_failed", error=str(error))
+            log.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
         about = (self.fetcher.source, self.topics, command.run_id, command.shard)
@@ -106,13 +104,13 @@ class Poller:
         try:
             written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
-            log_shard.warning("shard_failed", error=str(error))
+            log.warning("shard_failed", error=str(error))
             at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
             await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
-            log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            log.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
 
     async def _fetched(self, command: PollCommand) -> Answer:
         if self._is_expired(command):
@@ -144,7 +142,8 @@ class Poller:
         source = self.fetcher.source.name
         headers = dead_letter_headers(rejection, origin, stage=STAGE, source=source, run_id=None, original=record.headers)
         dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
-        log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
+        log.warning("command_dead_lettered", reason=rejection.reason.value)
+        log.debug("command_rejected", detail=rejection.detail)
         await self._write(record, dead_letter)
 
     async def _tell(self, record: TopicRecord, *events: RunEvent) -> None:

@@ -109,11 +109,17 @@ class Provider:
         if wait is not None:
             log.warning("retry_after_received", provider=self.name, status=response.status, seconds=wait.total_seconds())
             await permit.hold_until(self.clock.utc() + wait)
-        said = f"{self.name} answered {response.status} {response.reason}: {_words(body)}"
+        said = self._without_key(f"{self.name} answered {response.status} {response.reason}: {_words(body)}")
         if response.status == HTTPStatus.TOO_MANY_REQUESTS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(said)
         held = f", and is not asked again for {wait.total_seconds():g} s (Retry-After)" if wait is not None else ""
         raise FetchFailedError(f"{said}; {self._advice(response.status)}{held}")
+
+    def _without_key(self, words: str) -> str:
+        """A provider may repeat the key that it refuses, and its words go into logs, topics and answers."""
+        for secret in self.key_headers.values():
+            words = words.replace(secret.get_secret_value(), "…")
+        return words
 
     @property
     def _credential(self) -> str:
@@ -140,7 +146,7 @@ class Provider:
         try:
             return parse(body)
         except AnswerError as error:
-            said = f"{self.name} answered 200, but {error}"
+            said = self._without_key(f"{self.name} answered 200, but {error}")
             if "truncated" in str(error):
                 raise _TransientError(said) from error
             raise FetchFailedError(f"{said}; nothing of it was used") from error

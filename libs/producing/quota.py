@@ -151,7 +151,7 @@ class QuotaPermit:
         """Count one request, waiting for the budget; see Permit."""
         while (wait := await self._try_to_count()) > timedelta(0):
             self._check_deadline(wait)
-            log.info("quota_waited_for", source=self.quota.source, seconds=round(wait.total_seconds(), 1))
+            log.info("quota_waited_for", seconds=round(wait.total_seconds(), 1))
             await self.quota.clock.sleep(wait.total_seconds())
 
     async def hold_until(self, time: datetime) -> None:

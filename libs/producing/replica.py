@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.groups import OwnedPartition, work_in_group
@@ -72,14 +73,20 @@ class Replica:
         quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock, self.own_minute)
         poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock, self.contents)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                if owned.partition == SCHEDULING_PARTITION:
-                    schedule = Schedule(self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
-                    tasks.create_task(schedule.keep())
-                while True:
-                    await poller.carry_out(await owned.next_record())
+            with bound_contextvars(source=self.source, topic=self.topics.commands.name, partition=owned.partition):
+                await self._carry_out(owned, poller, writer, view)
         finally:
             await writer.close()
+
+    async def _carry_out(self, owned: OwnedPartition, poller: Poller, writer: PartitionWriter, view: CursorView) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            if owned.partition == SCHEDULING_PARTITION:
+                schedule = Schedule(self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
+                tasks.create_task(schedule.keep())
+            while True:
+                record = await owned.next_record()
+                with bound_contextvars(offset=record.offset):
+                    await poller.carry_out(record)
 
     async def _warn_of_the_budget(self) -> None:
         """Say at the start, with the numbers, what will otherwise be found out in the middle of the month."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -64,6 +64,8 @@ class Schedule:
     clock: Clock
     wait: timedelta = timedelta(0)
     """How long until it is time again, as of the last decision."""
+    _asked: UUID | None = None
+    """The run that was requested last."""
     _marked: tuple[datetime, float] | None = None
     """What our own last mark counts from, and our monotonic time then."""
 
@@ -73,7 +75,7 @@ class Schedule:
         while self.interval is not None:
             if await self.writer.write(partial(self._request_if_due, self.interval)):
                 self.start_up.run_requested()
-                log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value)
+                log.info("run_requested", run_id=str(self._asked), trigger=Trigger.SCHEDULE.value)
             await self.clock.sleep(self.wait.total_seconds())
 
     async def _note_change(self) -> Writing | None:
@@ -107,7 +109,7 @@ class Schedule:
         return timedelta(0) if ahead > pause else ahead + pause
 
     def _request(self, interval: timedelta, mark: ScheduleMark | None, now: datetime) -> Writing:
-        run_id = uuid4()
+        run_id = self._asked = uuid4()
         requested = RunRequested(run_id=run_id, source=self.source, at=now, trigger=Trigger.SCHEDULE)
         command = PollCommand(
             run_id=run_id,
@@ -125,7 +127,7 @@ class Schedule:
             try:
                 check_clock(positions, now)
             except ClockWrongError as error:
-                log.error("clock_wrong", source=self.source, error=str(error))  # noqa: TRY400 - the line says it all
+                log.error("clock_wrong", error=str(error))  # noqa: TRY400 - the line says it all
                 return ()
             return missed
 
@@ -156,7 +158,7 @@ class Schedule:
             runs=runs,
             interval_seconds=mark.interval_seconds,
         )
-        log.warning("runs_missed", source=self.source, runs=runs, first_due=str(first), last_due=str(last))
+        log.warning("runs_missed", runs=runs, first_due=str(first), last_due=str(last))
         return (gap_record(self.topics.gaps.name, gap),)
 
     def _elapsed(self, since: datetime, now: datetime) -> timedelta:

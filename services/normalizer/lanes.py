@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
 from libs.postgres.writing.chunks import Entry
+from libs.postgres.writing.ticks import Tick
 from libs.streaming.chunks import Chunk
 from services.normalizer.inlets import Inlet
 
@@ -28,12 +30,22 @@ class Most:
 
 
 class Read(NamedTuple):
-    """A chunk whose rejected records are in the dead letters. `started`: when the work at it began, by the monotonic clock."""
+    """A chunk whose rejected records are in the dead letters.
+
+    `started`: when the work at it began, by the monotonic clock. `runs`: those that its records are of, for the log.
+    """
 
     chunk: Chunk
     inlet: Inlet
     entries: Sequence[Entry]
     started: float
+    runs: frozenset[UUID] = frozenset()
+
+
+def runs_in(entries: Sequence[Entry]) -> frozenset[UUID]:
+    """Return the runs that the entries are of."""
+    found = {entry.quote.run_id if isinstance(entry, Tick) else entry.run_id for entry in entries}
+    return frozenset(run for run in found if run is not None)
 
 
 @dataclass(slots=True)

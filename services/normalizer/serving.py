@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from libs.process.addresses import urls_of
 from services.normalizer.health import Health, Told
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ async def _listen(runner: web.AppRunner, address: HealthAddress) -> None:
             f"error: cannot listen on {address.host}:{address.port} for health ({error.strerror or error}); "
             "set NORMALIZER_HEALTH_PORT to a port of this worker's own, or to 0 for none"
         )
-    log.info("health_served", address=[f"http://{host}:{port}" for host, port, *_ in runner.addresses])
+    log.info("health_served", addresses=urls_of(runner.addresses))
 
 
 def _answering(health: Health, is_well: Callable[[Told], bool]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
