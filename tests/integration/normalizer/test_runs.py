@@ -146,7 +146,7 @@ async def test_a_run_with_a_failed_shard_fails_with_the_reason_after_the_others_
     events = [*started(run_id, "1", "2"), failed, published]
     await publisher.publish([event_record(topics.runs, event) for event in events])
     async with normalizer_running(connection, database_url, topics):
-        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed")
+        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed", 60)
     row = await pool.fetchrow("SELECT error, stored FROM etl_runs WHERE run_id = $1", run_id)
     assert row is not None
     assert tuple(row.values()) == ("2: 402: the plan is used up", 1)
@@ -160,7 +160,7 @@ async def test_a_run_of_which_very_many_shards_fail_fails_with_a_message_that_it
     failed = [ShardFailed(run_id=run_id, source="coingecko", at=NOW, shard=shard, error="\u20bf" * 1_000) for shard in shards]
     await publisher.publish([event_record(topics.runs, event) for event in [*started(run_id, *shards), *failed]])
     async with normalizer_running(connection, database_url, topics):
-        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed")
+        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed", 60)
     error = await pool.fetchval("SELECT error FROM etl_runs WHERE run_id = $1", run_id)
     assert error.startswith("0: \u20bf")
     assert error.endswith("(1000 shards failed)")
