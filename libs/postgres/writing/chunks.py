@@ -53,11 +53,6 @@ class _MoreLocksError(Exception):
         self.partitions = partitions
 
 
-async def write_chunk(pool: Pool, destination: Destination, partition: int, entries: Sequence[Entry]) -> Written:
-    """Apply the entries of one partition; see `write_together`."""
-    return await write_together(pool, destination, [Part(partition, entries)])
-
-
 async def write_together(pool: Pool, destination: Destination, parts: Sequence[Part]) -> Written:
     """Apply the parts, those of a partition in order, in one transaction; all of them or nothing.
 

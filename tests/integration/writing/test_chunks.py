@@ -18,7 +18,7 @@ from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import run_progress
-from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, Part, write_chunk, write_together
+from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, Part, write_together
 from libs.postgres.writing.run_progress import Outcome
 from libs.postgres.writing.runs import load_published, project
 from libs.postgres.writing.ticks import Counted, SetAside, Tick
@@ -33,6 +33,7 @@ from tests.integration.writing.conftest import (
     snapshot,
     tick,
     unique_run,
+    write_chunk,
 )
 
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
