@@ -17,6 +17,7 @@ from libs.telemetry.labels import STATUS
 from libs.telemetry.meters import Meters, Reading
 from libs.telemetry.outage_gauges import outage_readings
 from libs.telemetry.serving import HealthAddress, serving_health
+from libs.telemetry.tracing import UNRECORDED, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Telling:
     meters: Meters
     measures: Measures
     health: ProducerHealth
+    tracer: Tracer = UNRECORDED
 
     def serving(self, address: HealthAddress | None) -> AbstractAsyncContextManager[None]:
         """Serve it over HTTP while a block runs; without an address, nothing."""

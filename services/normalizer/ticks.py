@@ -19,6 +19,7 @@ from services.normalizer.lanes import Lane, Most, Read
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
 from services.normalizer.reading import Rejected, dead_letter, read_in_turns, set_aside
+from services.normalizer.traces import traces_in, traces_of
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +61,10 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
             reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
             outlets.unapplied.add(chunk, reading.entries)
             await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
+            traces = traces_in(chunk.records, reading.entries)
             done = outlets.clock.monotonic()
             outlets.measures.stage("read", done - started)
-        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done))
+        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done, traces))
 
 
 async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Applied]) -> None:
@@ -78,7 +80,8 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
         reads, written = await applied.get()
         with _telling_of([read.chunk for read in reads]):
             started = outlets.clock.monotonic()
-            published = await publisher.publish(written)  # returns once Kafka has them
+            traces = traces_of([(read.traces, read.entries) for read in reads])
+            published = await publisher.publish(written, traces)  # returns once Kafka has them
             for read in reads:
                 chunks.acknowledge(read.chunk)  # nothing else moves an offset
                 outlets.unapplied.applied((read.chunk.topic, read.chunk.partition), read.chunk.end)
