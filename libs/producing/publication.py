@@ -10,7 +10,8 @@ from libs.contracts.cursors import ContentOf, PollCursor, pack_carried
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickEncoder
 from libs.contracts.run_events import ShardCounts
-from libs.domain.rejections import Rejection
+from libs.contracts.trace_context import TraceContext, context_of_run
+from libs.domain.rejections import Reason, Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.clocks import CLOCK_ERROR_BELIEVED
 from libs.producing.fetching import Answer
@@ -38,6 +39,8 @@ class ReadAnswer:
     contents: frozenset[ContentOf]
     """Of all rows."""
     fetched_at: datetime
+    trace: Sequence[tuple[str, bytes]]
+    """The header of each tick that names the run's trace; the same object for all of them."""
 
     def against(self, published: Published) -> tuple[PollCursor, "News"]:
         """Compare the answer with what is published: what the shard must remember, and what is new."""
@@ -77,6 +80,7 @@ class ReadAnswer:
         wanted = set(self.contents if whole else lacking)
         ticks: list[Record] = []
         dead_letters: list[Record] = []
+        rejected: list[Reason] = []
         encode, raw = RawTickEncoder(self.source.name, self.run_id, self.fetched_at).encode, self.topics.raw.name
         rows, identities = self.answer.rows, self.rows.identities
         for place, content in enumerate(self.rows.contents):
@@ -89,9 +93,10 @@ class ReadAnswer:
                 ticks.append(Record(raw, identity.asset_uid.encode(), value, self._headers(place)))
             elif content in lacking:
                 dead_letters.append(self._dead_letter(place, identity))
+                rejected.append(identity.reason)
         fetched, new = len(self.rows.contents), len(ticks) + len(dead_letters)
         counts = ShardCounts(fetched=fetched, unchanged=fetched - new, published=len(ticks), dead_lettered=len(dead_letters))
-        return News(ticks, dead_letters, counts)
+        return News(ticks, dead_letters, counts, rejected)
 
     def _dead_letter(self, place: int, rejection: Rejection) -> Record:
         payload = self.answer.rows[place]
@@ -110,7 +115,7 @@ class ReadAnswer:
 
     def _headers(self, place: int) -> Sequence[tuple[str, bytes]]:
         positions = self.answer.positions
-        return [(LINE_HEADER, positions[place].encode("utf-8", "replace"))] if positions else ()
+        return [(LINE_HEADER, positions[place].encode("utf-8", "replace")), *self.trace] if positions else self.trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,8 @@ class News:
     ticks: Sequence[Record]
     dead_letters: Sequence[Record]
     counts: ShardCounts
+    rejected: Sequence[Reason]
+    """What is wrong with each of the dead letters."""
 
     def last_offsets(self, positions: Sequence[Position]) -> dict[int, int]:
         """Return, for each partition of the raw topic, where the last tick landed."""
@@ -131,11 +138,19 @@ class News:
 
 
 def read_answer(
-    source: Source, topics: ProducerTopics, run_id: UUID, shard: str, answer: Answer, *, contents: RowContents
+    source: Source,
+    topics: ProducerTopics,
+    run_id: UUID,
+    shard: str,
+    answer: Answer,
+    *,
+    contents: RowContents,
+    trace: TraceContext | None = None,
 ) -> ReadAnswer:
     """Read an answer's rows, as far as they were not read lately."""
     rows = read_rows(source, answer, contents)
-    return ReadAnswer(source, topics, run_id, shard, answer, rows, frozenset(rows.contents), answer.fetched_at)
+    headers = (trace or context_of_run(run_id)).headers
+    return ReadAnswer(source, topics, run_id, shard, answer, rows, frozenset(rows.contents), answer.fetched_at, headers)
 
 
 def _cut_short(rejection: Rejection, payload: bytes, most: int) -> Rejection:
