@@ -22,6 +22,8 @@ from libs.producing.aside import worked_on
 from libs.producing.clocks import ClockWrongError, check_clock
 from libs.producing.cursors import CursorView, forgotten
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
+from libs.producing.health import Activity
+from libs.producing.measures import Measures
 from libs.producing.messages import command_record, event_record
 from libs.producing.publication import STAGE, News, read_answer
 from libs.producing.quota import KeyQuota
@@ -43,9 +45,15 @@ class Poller:
     quota: KeyQuota
     clock: Clock
     contents: RowContents
+    measures: Measures
+    activity: Activity
 
     async def carry_out(self, record: TopicRecord) -> None:
         """Carry out a command; when this returns, its offset has been committed."""
+        with self.activity.carrying_out(record.offset):
+            await self._carry_out(record)
+
+    async def _carry_out(self, record: TopicRecord) -> None:
         command = _command_in(record, self.fetcher.source.name)
         if isinstance(command, Rejection):
             await self._set_aside(record, command)
@@ -64,6 +72,7 @@ class Poller:
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
             return
         if isinstance(shards, NothingToDo):
+            self.measures.run_skipped(command.trigger)
             log_run.info("run_skipped", reason=shards.reason)
             await self._tell(record, self._skipped(command, shards.reason))
             return
@@ -89,11 +98,14 @@ class Poller:
         log_shard = log.bind(source=command.source, run_id=str(command.run_id), shard=command.shard)
         begun = self.clock.monotonic()
         try:
-            answer = await self._fetched(command)
+            with self.measures.stage("fetch"):
+                answer = await self._fetched(command)
         except FetchFailedError as error:
+            self.measures.shard_failed()
             log_shard.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
+        self.activity.go_on()
         about = (self.fetcher.source, self.topics, command.run_id, command.shard)
         read = await worked_on(answer, partial(read_answer, *about, answer, contents=self.contents))
         composed: list[News] = []
@@ -104,14 +116,17 @@ class Poller:
             return self._publication(command, cursor, news)
 
         try:
-            written = await self.writer.write(compose, command=record)
+            with self.measures.stage("publish"):
+                written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
+            self.measures.shard_failed()
             log_shard.warning("shard_failed", error=str(error))
             at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
             await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
+            self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
             log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
 
     async def _fetched(self, command: PollCommand) -> Answer:
@@ -146,6 +161,7 @@ class Poller:
         dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
         log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
         await self._write(record, dead_letter)
+        self.measures.set_aside([rejection.reason])
 
     async def _tell(self, record: TopicRecord, *events: RunEvent) -> None:
         await self._write(record, *map(self._event, events))

@@ -10,7 +10,7 @@ from libs.contracts.cursors import ContentOf, PollCursor, pack_carried
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickEncoder
 from libs.contracts.run_events import ShardCounts
-from libs.domain.rejections import Rejection
+from libs.domain.rejections import Reason, Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.clocks import CLOCK_ERROR_BELIEVED
 from libs.producing.fetching import Answer
@@ -77,6 +77,7 @@ class ReadAnswer:
         wanted = set(self.contents if whole else lacking)
         ticks: list[Record] = []
         dead_letters: list[Record] = []
+        rejected: list[Reason] = []
         encode, raw = RawTickEncoder(self.source.name, self.run_id, self.fetched_at).encode, self.topics.raw.name
         rows, identities = self.answer.rows, self.rows.identities
         for place, content in enumerate(self.rows.contents):
@@ -89,9 +90,10 @@ class ReadAnswer:
                 ticks.append(Record(raw, identity.asset_uid.encode(), value, self._headers(place)))
             elif content in lacking:
                 dead_letters.append(self._dead_letter(place, identity))
+                rejected.append(identity.reason)
         fetched, new = len(self.rows.contents), len(ticks) + len(dead_letters)
         counts = ShardCounts(fetched=fetched, unchanged=fetched - new, published=len(ticks), dead_lettered=len(dead_letters))
-        return News(ticks, dead_letters, counts)
+        return News(ticks, dead_letters, counts, rejected)
 
     def _dead_letter(self, place: int, rejection: Rejection) -> Record:
         payload = self.answer.rows[place]
@@ -120,6 +122,8 @@ class News:
     ticks: Sequence[Record]
     dead_letters: Sequence[Record]
     counts: ShardCounts
+    rejected: Sequence[Reason]
+    """What is wrong with each of the dead letters."""
 
     def last_offsets(self, positions: Sequence[Position]) -> dict[int, int]:
         """Return, for each partition of the raw topic, where the last tick landed."""

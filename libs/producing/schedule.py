@@ -17,6 +17,7 @@ from libs.kafka.records import Position, Record
 from libs.process.clock import Clock
 from libs.producing.clocks import ClockWrongError, check_clock
 from libs.producing.cursors import CursorView
+from libs.producing.health import ProducerHealth
 from libs.producing.messages import command_record, event_record, gap_record
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
@@ -62,6 +63,7 @@ class Schedule:
     view: CursorView
     start_up: StartUp
     clock: Clock
+    health: ProducerHealth
     wait: timedelta = timedelta(0)
     """How long until it is time again, as of the last decision."""
     _marked: tuple[datetime, float] | None = None
@@ -74,6 +76,7 @@ class Schedule:
             if await self.writer.write(partial(self._request_if_due, self.interval)):
                 self.start_up.run_requested()
                 log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value)
+            self.health.schedule_sleeps(self.wait.total_seconds())
             await self.clock.sleep(self.wait.total_seconds())
 
     async def _note_change(self) -> Writing | None:

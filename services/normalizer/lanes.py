@@ -28,12 +28,13 @@ class Most:
 
 
 class Read(NamedTuple):
-    """A chunk whose rejected records are in the dead letters. `started`: when the work at it began, by the monotonic clock."""
+    """A chunk whose rejected records are in the dead letters, by the monotonic clock: when the work at it began, and was done."""
 
     chunk: Chunk
     inlet: Inlet
     entries: Sequence[Entry]
     started: float
+    done: float
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """The agent of the raw topics: store chunks, publish what changed, then acknowledge. In any other order something is lost."""
 
 from asyncio import Queue, TaskGroup
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -58,14 +58,17 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
             started = outlets.clock.monotonic()
             inlet = inlets[chunk.topic]
             reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
+            outlets.unapplied.add(chunk, reading.entries)
             await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
-        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started))
+            done = outlets.clock.monotonic()
+            outlets.measures.stage("read", done - started)
+        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done))
 
 
 async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Applied]) -> None:
     while True:
         reads = await lane.take()  # of one topic
-        with _telling_of([read.chunk for read in reads]):
+        with _telling_of([read.chunk for read in reads]), _timing(reads, publisher.outlets):
             written = await _write_together(reads, publisher)  # waits an outage out
         await applied.put(_Applied(reads, written))
 
@@ -74,10 +77,14 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
     while True:
         reads, written = await applied.get()
         with _telling_of([read.chunk for read in reads]):
+            started = outlets.clock.monotonic()
             published = await publisher.publish(written)  # returns once Kafka has them
             for read in reads:
                 chunks.acknowledge(read.chunk)  # nothing else moves an offset
+                outlets.unapplied.applied((read.chunk.topic, read.chunk.partition), read.chunk.end)
+            outlets.measures.stage("publish", outlets.clock.monotonic() - started)
             counted = _total(written)
+            outlets.measures.applied(reads[0].inlet.source.name, counted, published=published)
             log.info(
                 "chunk_stored",
                 received=sum(len(read.chunk) for read in reads),
@@ -87,6 +94,17 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
                 published=published,
                 duration_ms=round(1000 * (outlets.clock.monotonic() - reads[0].started)),
             )
+
+
+@contextmanager
+def _timing(reads: Sequence[Read], outlets: Outlets) -> Iterator[None]:
+    """Measure one transaction of chunks, and what they have waited for it."""
+    started = outlets.clock.monotonic()
+    for read in reads:
+        outlets.measures.stage("wait", started - read.done)
+    yield
+    outlets.measures.stage("store", outlets.clock.monotonic() - started)
+    outlets.measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
 
 
 def _telling_of(chunks: Sequence[Chunk]) -> AbstractContextManager[None]:
@@ -147,6 +165,7 @@ async def _set_aside(rejected: Sequence[Rejected], chunk: Chunk, inlet: Inlet, o
         return
     topic, source = outlets.dead_letters_topic, inlet.source.name
     await outlets.publish([dead_letter(one, chunk, stage=STAGE, source=source, topic=topic) for one in rejected])
+    outlets.measures.set_aside(source, rejected)
     log.warning(
         "records_dead_lettered", count=len(rejected), reason=rejected[0].rejection.reason, detail=rejected[0].rejection.detail
     )

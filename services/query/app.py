@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 
 from aiohttp import web
 
@@ -15,13 +15,17 @@ from libs.kafka.tailing import Tail
 from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
+from libs.process.version import installed_version
 from libs.sources.catalogue import SOURCES
+from libs.telemetry.meters import Meters
+from libs.telemetry.serving import exposing
 from services.query.access import ACCESS, Access
 from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
 from services.query.documentation import documentation_routes
 from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
 from services.query.gathering import GatheredAssets
+from services.query.gauges import read_gauges
 from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
 from services.query.holding_incidents import IncidentBoard
@@ -35,6 +39,7 @@ from services.query.keys import (
     KAFKA,
     LAG,
     LAST_SUCCESSES,
+    MEASURES,
     POSTGRES,
     PROGRESS,
     PUBLISHER,
@@ -45,15 +50,18 @@ from services.query.keys import (
     SERVING,
     TOPICS,
     TOTALS,
+    UNSETTLED,
     LastSuccesses,
     Serving,
 )
+from services.query.measures import Measures
 from services.query.openapi import openapi_document
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
 from services.query.topics import QueryTopics
+from services.query.unsettled import UnsettledLetters
 from services.query.watching import Lookout
 
 REMEMBERED_SECONDS = 1.0
@@ -86,20 +94,24 @@ def create_app(
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
-    app = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY)
+    app, version = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY), installed_version()
+    meters = Meters("query", version)
     app[ACCESS] = access
     app[CLOCK] = clock
     app[TOPICS] = topics
-    app[SERVING] = Serving(_version(), sandbox, clock.utc(), clock.monotonic())
+    app[SERVING] = Serving(version, sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[RENDERED_ASSETS] = RenderedAssets()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[MEASURES] = Measures(meters)
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
+    app.cleanup_ctx.append(_reading_gauges(meters))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
-    app.add_routes(documentation_routes(openapi_document(ENDPOINTS, _version())))
+    app.router.add_get("/metrics", exposing(meters))
+    app.add_routes(documentation_routes(openapi_document(ENDPOINTS, version)))
     return app
 
 
@@ -123,17 +135,27 @@ def _opening(
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
             raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
+            app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)
             lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[CLOCK])
             async with openers.watch(lookout) as incident_watch:
-                watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), incident_watch.run())
-                endless = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow(), *watching)
+                watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
+                followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
+                endless = (*followed, *watching, incident_watch.run())
                 following = tuple([asyncio.create_task(work) for work in endless])
                 app[FOLLOWING] = following
                 yield
                 await _end(following)
 
     return opened
+
+
+def _reading_gauges(meters: Meters) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def reading(app: web.Application) -> AsyncIterator[None]:
+        meters.read_by(partial(read_gauges, app))
+        yield
+
+    return reading
 
 
 async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
@@ -155,10 +177,3 @@ async def until_a_follower_fails(app: web.Application) -> None:
 
 async def _release_waiting_requests(app: web.Application) -> None:
     app[RUNS].release()
-
-
-def _version() -> str:
-    try:
-        return version("kasparro")
-    except PackageNotFoundError:
-        return "0.0.0+not.installed"

@@ -16,10 +16,12 @@ from services.query.following import RunFollower
 from services.query.gathering import GatheredAssets
 from services.query.holding_cursors import CursorBoard
 from services.query.holding_incidents import IncidentBoard
+from services.query.measures import Measures
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
 from services.query.topics import QueryTopics
+from services.query.unsettled import UnsettledLetters
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,5 @@ REPORTS = web.AppKey("reports", Remembered[object])
 CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])
 FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])
 LAST_SUCCESSES = web.AppKey("last_successes", LastSuccesses)
+MEASURES = web.AppKey("measures", Measures)
+UNSETTLED = web.AppKey("unsettled", UnsettledLetters)

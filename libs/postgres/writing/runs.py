@@ -65,7 +65,7 @@ SET_TOTALS: Final = """
     WHERE run_id = $1"""
 
 LOAD_PUBLISHED: Final = """
-    SELECT run.run_id, run.source, run.fetched, run.unchanged, run.published,
+    SELECT run.run_id, run.source, run.trigger, run.requested_at, run.fetched, run.unchanged, run.published,
         run.dead_lettered + coalesce(applied.dead_lettered, 0) AS dead_lettered, coalesce(applied.stored, 0) AS stored,
         coalesce(applied.duplicate, 0) AS duplicate, shard.last_offsets, shard.errors
     FROM etl_runs AS run
@@ -94,6 +94,9 @@ class PublishedRun:
     last_offsets: Mapping[int, int]
     errors: tuple[str, ...]
     totals: RunTotals
+    trigger: str | None = None
+    requested_at: datetime | None = None
+    """None of a run whose first events were never seen."""
 
 
 async def project(pool: Pool, events: Iterable[RunEvent]) -> None:
@@ -168,4 +171,6 @@ def _published_of(row: asyncpg.Record) -> PublishedRun:
         for partition, offset in msgspec.json.decode(text).items():
             last_offsets[int(partition)] = max(offset, last_offsets.get(int(partition), -1))
     totals = RunTotals(**{name: int(row[name]) for name in RunTotals.model_fields})
-    return PublishedRun(row["run_id"], row["source"], last_offsets, tuple(row["errors"] or ()), totals)
+    return PublishedRun(
+        row["run_id"], row["source"], last_offsets, tuple(row["errors"] or ()), totals, row["trigger"], row["requested_at"]
+    )
