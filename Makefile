@@ -51,6 +51,15 @@ schemas: .venv/installed ## Write the topics' JSON Schemas and AsyncAPI document
 metrics-table: .venv/installed ## Write the table of docs/metrics.md anew from the code
 	@$(PY) -m libs.telemetry
 
+.PHONY: dashboard
+dashboard: .venv/installed ## Write Grafana's dashboard anew from deploy/grafana/panels.py
+	@$(PY) -m deploy.grafana.dashboard
+
+.PHONY: test-alerts
+test-alerts: ## Run the alert rules' own tests with promtool (PROMTOOL=path; without one Go builds it into .tools, which takes minutes)
+	@deploy/prometheus/promtool check config deploy/prometheus/prometheus.yml
+	@deploy/prometheus/promtool test rules deploy/prometheus/tests/*.yml
+
 .PHONY: migration
 migration: .venv/installed ## A new, empty migration with its rollback: make migration NAME=add-price-index
 	@$(PY) -m services.cli migrate new "$(NAME)"

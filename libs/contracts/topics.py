@@ -14,6 +14,7 @@ from libs.contracts.asset import Asset
 from libs.contracts.commands import PollCommand
 from libs.contracts.cursors import CURSOR
 from libs.contracts.gaps import GAP
+from libs.contracts.incidents import Incident
 from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT
 from libs.contracts.settlements import Settlement
@@ -144,6 +145,16 @@ GAPS = Topic(
     kept=timedelta(days=30),
     partitions=1,
 )
+INCIDENTS = Topic(
+    name="etl.incidents",
+    summary="What operators must know of: each incident from when it was opened, and that it is over",
+    key="kind/subject",
+    model=Incident,
+    writers=("query",),
+    readers=("query", "subscribers"),
+    kept=None,
+    partitions=1,
+)
 
 TOPICS: tuple[Topic, ...] = (
     *(topics.raw for topics in SOURCE_TOPICS.values()),
@@ -154,4 +165,5 @@ TOPICS: tuple[Topic, ...] = (
     DEAD_LETTERS,
     SETTLEMENTS,
     GAPS,
+    INCIDENTS,
 )

@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from libs.alerting.leading import IncidentWatch
 from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
 from libs.kafka.tailing import Tail
@@ -28,12 +29,14 @@ from services.query.gathering import GatheredAssets
 from services.query.gauges import read_gauges
 from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
+from services.query.holding_incidents import IncidentBoard
 from services.query.keys import (
     CHECKPOINTS,
     CLOCK,
     CURSORS,
     FOLLOWING,
     GATHERED_ASSETS,
+    INCIDENTS,
     KAFKA,
     LAG,
     LAST_SUCCESSES,
@@ -61,6 +64,7 @@ from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
+from services.query.watching import Lookout
 
 REMEMBERED_SECONDS = 1.0
 """How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
@@ -77,6 +81,8 @@ class Openers:
     lag: Callable[[], AbstractAsyncContextManager[LagReader]]
     run_events: Callable[[], AbstractAsyncContextManager[Tail]]
     cursors: Callable[[], AbstractAsyncContextManager[Tail]]
+    incidents: Callable[[], AbstractAsyncContextManager[Tail]]
+    watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]]
 
 
 def create_app(
@@ -123,6 +129,7 @@ def _opening(
             openers.lag() as lag,
             openers.run_events() as run_events,
             openers.cursors() as cursors,
+            openers.incidents() as incidents,
         ):
             readers = readers_of(pool)
             app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
@@ -133,12 +140,16 @@ def _opening(
             raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
-            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
-            endless = (app[RUNS].follow(), app[CURSORS].follow(), *watching)
-            following = tuple([asyncio.create_task(work) for work in endless])
-            app[FOLLOWING] = following
-            yield
-            await _end(following)
+            app[INCIDENTS] = IncidentBoard(incidents)
+            lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[CLOCK])
+            async with openers.watch(lookout) as incident_watch:
+                watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
+                followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
+                endless = (*followed, *watching, incident_watch.run())
+                following = tuple([asyncio.create_task(work) for work in endless])
+                app[FOLLOWING] = following
+                yield
+                await _end(following)
 
     return opened
 

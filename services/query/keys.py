@@ -17,6 +17,7 @@ from services.query.dependencies import Dependency
 from services.query.following import RunFollower
 from services.query.gathering import GatheredAssets
 from services.query.holding_cursors import CursorBoard
+from services.query.holding_incidents import IncidentBoard
 from services.query.measures import Measures
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
@@ -50,6 +51,7 @@ LAG = web.AppKey("lag", LagReader)
 TOPICS = web.AppKey("topics", QueryTopics)
 RUNS = web.AppKey("runs", RunFollower)
 CURSORS = web.AppKey("cursors", CursorBoard)
+INCIDENTS = web.AppKey("incidents", IncidentBoard)
 POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
 PROGRESS = web.AppKey("progress", ProgressBoard)
