@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from libs.contracts.topics import producer_group
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.groups import OwnedPartition, work_in_group
 from libs.kafka.tailing import Start, open_end_probe, open_tail
@@ -61,7 +62,7 @@ class Replica:
             async def work(owned: OwnedPartition) -> None:
                 await self._work(owned, view, turn)
 
-            group = f"kasparro-producer-{self.source}"
+            group = producer_group(self.source)
             await work_in_group(self.connection, group=group, topic=self.topics.commands.name, work=work)
 
     async def _work(self, owned: OwnedPartition, view: CursorView, turn: asyncio.Lock) -> None:
