@@ -30,6 +30,11 @@ NORMALIZER_GROUP = "kasparro-normalizer"
 """The consumer group whose committed offsets are the checkpoints."""
 
 
+def producer_group(source: str) -> str:
+    """Return the consumer group in which the replicas of a source's producer share its commands."""
+    return f"kasparro-producer-{source}"
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One topic. `kept` is None for a compacted topic; `model` is None where the value is not ours to read."""

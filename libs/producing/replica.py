@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from libs.contracts.topics import producer_group
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.groups import OwnedPartition, work_in_group
 from libs.kafka.tailing import Start, open_end_probe, open_tail
@@ -71,7 +72,7 @@ class Replica:
             async def work(owned: OwnedPartition) -> None:
                 await self._work(owned, view, turn, telling)
 
-            group = f"kasparro-producer-{self.source}"
+            group = producer_group(self.source)
             await work_in_group(
                 self.connection, group=group, topic=self.topics.commands.name, work=work, on_change=telling.health.joined
             )
