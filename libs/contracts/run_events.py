@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
 from libs.contracts.texts import Name, Words
 from libs.domain.runs import Trigger
+from libs.domain.shapes import DriftKind
 
 LONGEST_ERROR = 2_000
 """Characters of the words of an event, where it is made: they may quote what a provider sent."""
@@ -36,6 +37,17 @@ class ShardCounts(BaseModel):
     unchanged: int = Field(ge=0, description="Content already published, so not published again")
     published: int = Field(ge=0)
     dead_lettered: int = Field(ge=0, description="Rows without what a tick needs, set aside by the producer")
+
+
+class FieldDrifted(BaseModel):
+    """A field of a source's rows that is not as it was known until this answer. Told once."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: DriftKind
+    field: Name = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
+    was: tuple[str, ...] = Field(description="Types that it was known with; none for a new one")
+    now: tuple[str, ...] = Field(description="Types that it has now; none for a missing one")
 
 
 class RunTotals(BaseModel):
@@ -73,6 +85,7 @@ class ShardPublished(_RunEvent):
     shard: Shard
     counts: ShardCounts
     last_offsets: dict[int, int] = Field(description="Partition of the raw topic -> offset of the last tick written there")
+    drift: tuple[FieldDrifted, ...] = Field((), description="Fields that are new, missing or of another type since this answer")
 
 
 class ShardFailed(_RunEvent):

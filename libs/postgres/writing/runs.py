@@ -22,6 +22,7 @@ from libs.contracts.run_events import (
 )
 from libs.domain.runs import RunStatus
 from libs.postgres.pool import Connection, Pool
+from libs.postgres.writing.schema_drift import insert_drift
 
 UPSERT_RUN: Final = """
     INSERT INTO etl_runs AS held (run_id, source, trigger, status, shards, requested_at, started_at, finished_at, error,
@@ -118,6 +119,8 @@ async def _project_one(connection: Connection, event: RunEvent) -> None:
         case ShardPublished() | ShardFailed():
             await _upsert(connection, event, RunStatus.RUNNING)
             await connection.execute(INSERT_SHARD, event.run_id, event.shard, *_counts(event), event.at)
+            if isinstance(event, ShardPublished):
+                await insert_drift(connection, event)
             await connection.execute(ADD_SHARDS_UP, event.run_id, TERMINAL)
         case RunSkipped():
             await _upsert(connection, event, RunStatus.SKIPPED, trigger=event.trigger, finished_at=event.at, error=event.reason)

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.contracts.run_events import (
     RUN_EVENT,
+    FieldDrifted,
     RunEvent,
     RunFailed,
     RunRequested,
@@ -19,6 +20,7 @@ from libs.contracts.run_events import (
     ShardPublished,
 )
 from libs.domain.runs import RunStatus, Trigger
+from libs.domain.shapes import DriftKind
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
@@ -259,3 +261,23 @@ async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_nex
     async with normalizer_running(connection, database_url, topics):
         await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the end is seen")
     assert await ends_written() == 1
+
+
+async def test_drift_is_written_down_once_however_often_its_event_is_read(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id = uuid4()
+    drift = (
+        FieldDrifted(kind=DriftKind.RETYPED, field="price", was=("number",), now=("string",)),
+        FieldDrifted(kind=DriftKind.NEW, field="roi", was=(), now=("object",)),
+    )
+    shard = (await publish_shard(publisher, topics, run_id, "1", ["a"])).model_copy(update={"drift": drift})
+    events = [*started(run_id, "1"), shard, shard]
+    await publisher.publish([event_record(topics.runs, event) for event in events])
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has ended")
+    rows = await pool.fetch("SELECT source, run_id, shard, kind, field, was, has_now, found_at FROM schema_drift ORDER BY field")
+    assert [tuple(row) for row in rows] == [
+        ("coingecko", run_id, "1", "retyped", "price", ["number"], ["string"], NOW),
+        ("coingecko", run_id, "1", "new", "roi", [], ["object"], NOW),
+    ]
