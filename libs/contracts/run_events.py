@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
 from libs.contracts.texts import Name, Words
+from libs.domain.anomalies import AnomalyKind
 from libs.domain.runs import Trigger
 from libs.domain.shapes import DriftKind
 
@@ -63,6 +64,31 @@ class RunTotals(BaseModel):
     dead_lettered: int = Field(0, ge=0)
 
 
+class PriceMoves(BaseModel):
+    """How far a run's prices were from what the same listings had said before, up or down."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    compared: int = Field(description="Listings that have now a price, and had one before", ge=0)
+    median_percent: float
+    large_share: float = Field(description="Of those compared, the share that moved by 10 % or more")
+
+
+class RunAnomaly(BaseModel):
+    """Something unusual about a run, measured by the source's runs before it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: AnomalyKind
+    value: float = Field(description="A count, a share or a percentage, as the kind says")
+    expected: float = Field(description="The median of the runs before")
+    words: Words
+
+
+ANOMALIES: TypeAdapter[tuple[RunAnomaly, ...]] = TypeAdapter(tuple[RunAnomaly, ...])
+"""Writes what is unusual about a run as JSON."""
+
+
 class RunRequested(_RunEvent):
     """Somebody asked for a run."""
 
@@ -109,6 +135,8 @@ class RunSucceeded(_RunEvent):
 
     event: Literal["succeeded"] = "succeeded"
     totals: RunTotals
+    price_moves: PriceMoves | None = Field(None, description="Null where no listing had two prices")
+    anomalies: tuple[RunAnomaly, ...] = Field((), description="What is unusual about it; the run is as good as any other")
 
 
 class RunFailed(_RunEvent):

@@ -6,12 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from libs.contracts.run_events import RunEvent, RunStarted, ShardCounts, ShardPublished
+from libs.domain.anomalies import MOVE_BOUNDS, PriceMoves, moves_of
 from libs.domain.numbers import number_of
 from libs.domain.quotes import freshness
 from libs.domain.runs import Trigger
@@ -309,7 +311,22 @@ async def test_records_set_aside_count_for_their_run_once(pool: Pool) -> None:
         written = await write_chunk(pool, COINGECKO, 2, entries)
         assert written.counted.dead_lettered == 2
     rows = await pool.fetch("SELECT * FROM etl_run_progress")
-    assert [tuple(row.values()) for row in rows] == [(RUN, "coingecko", 2, 5, 1, 0, 1)]
+    assert [tuple(row.values()) for row in rows] == [(RUN, "coingecko", 2, 5, 1, 0, 1, None)]
+
+
+async def test_price_moves_are_counted_for_their_run_once_however_they_are_cut_and_repeated(pool: Pool) -> None:
+    before = [tick(name, name, price="100") for name in "abcdef"]
+    await write_chunk(pool, COINGECKO, 1, numbered(before))
+    run = unique_run()
+    prices = {"a": "100", "b": "100.3", "c": "99.7", "d": "150", "e": "0", "g": "7"}
+    moved = numbered([tick(name, name, price=price, minute=1, run_id=run) for name, price in prices.items()], first=6)
+    for part in (moved[:2], moved[2:4], moved[1:], moved, moved):
+        await write_chunk(pool, COINGECKO, 1, part)
+    await project(pool, published(run, shard_last_offset=11))
+    (waiting,) = await load_published(pool)
+    by_bound = dict(zip([0.0, *MOVE_BOUNDS], waiting.moves, strict=True))
+    assert {bound: count for bound, count in by_bound.items() if count} == {0.0: 1, 0.2: 2, 50.0: 1, 100.0: 1}
+    assert moves_of(waiting.moves) == PriceMoves(compared=5, median_percent=ANY, large_share=0.4)
 
 
 async def test_a_record_in_another_sources_topic_takes_nothing_from_a_runs_count(pool: Pool) -> None:
