@@ -382,3 +382,25 @@ async def test_postgres_writes_a_number_as_we_do(pool: Pool) -> None:
     written = ["0", "-0", "-0.00", "0.00", "1.50", "1E+3", "3.84e-18", "-12.500", "1e300", "-1e-300", "9223372036854775807"]
     held = await pool.fetch("SELECT number::numeric::text FROM unnest($1::text[]) AS number", written)
     assert [row[0] for row in held] == [number_of(text) for text in written]
+
+
+async def test_a_flag_that_changes_is_a_change_of_the_asset_and_one_that_does_not_is_none(pool: Pool) -> None:
+    """Here the listing that disagrees is not the one taken: only the flag (and the spread) tells of it."""
+    taken = tick("a", "a", price="100", minute=9, rank=1)
+    other = [tick("a", "a", source="coinpaprika", price=price, minute=minute) for minute, price in enumerate(("100", "50"))]
+    await write_chunk(pool, COINGECKO, place_of("a"), numbered([taken]))
+    await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[:1]))
+    version = await pool.fetchval("SELECT version FROM assets WHERE warnings = '{}'")
+    written = await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[1:], first=1))
+    (changed,) = written.changed
+    assert changed.asset.warnings == ("price_disagrees",)
+    assert changed.version > version
+    assert [tuple(row) for row in await pool.fetch("SELECT warnings, version FROM assets")] == [
+        (["price_disagrees"], changed.version)
+    ]
+    again = await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[1:], first=1))
+    assert [(one.asset.warnings, one.version) for one in again.changed] == [(("price_disagrees",), changed.version)]
+    await pool.execute("UPDATE assets SET warnings = '{}'")  # as rows from before the column have it
+    newer = numbered([tick("a", "a", price="100", minute=10, rank=1)], first=1)
+    (touched,) = (await write_chunk(pool, COINGECKO, place_of("a"), newer)).changed
+    assert touched.asset.warnings == ("price_disagrees",)
