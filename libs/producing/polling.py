@@ -11,7 +11,15 @@ from pydantic import ValidationError
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
-from libs.contracts.run_events import LONGEST_ERROR, RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
+from libs.contracts.run_events import (
+    LONGEST_ERROR,
+    FieldDrifted,
+    RunEvent,
+    RunSkipped,
+    RunStarted,
+    ShardFailed,
+    ShardPublished,
+)
 from libs.contracts.trace_context import TraceContext, context_in, context_of_run, trace_fields
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
@@ -21,7 +29,8 @@ from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
 from libs.producing.aside import worked_on
 from libs.producing.clocks import ClockWrongError, check_clock
-from libs.producing.cursors import CursorView, forgotten
+from libs.producing.cursors import CursorView, cursor_record, forgotten
+from libs.producing.drift import KnownShape, shape_cursor, tell_drift
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
 from libs.producing.health import Activity
 from libs.producing.measures import Measures
@@ -121,7 +130,7 @@ class Poller:
         composed: list[News] = []
 
         async def compose() -> Writing:
-            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard)))
+            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard), self.view.shape))
             composed.append(news)
             return self._publication(command, cursor, news)
 
@@ -138,6 +147,7 @@ class Poller:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
             self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
             log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            tell_drift(log_shard, composed[-1].found.drift)
 
     async def _fetched(self, command: PollCommand) -> Answer:
         if self._is_expired(command):
@@ -157,11 +167,17 @@ class Poller:
                 shard=command.shard,
                 counts=news.counts,
                 last_offsets=news.last_offsets(positions),
+                drift=tuple(FieldDrifted(**one._asdict()) for one in news.found.drift),
             )
             return [self._event(event)]
 
-        records = [*news.ticks, *news.dead_letters]
+        # The claim is the lock for what is known of the source's fields too: it goes with every other cursor.
+        known = () if news.found.known is None else [self._shape(news.found.known)]
+        records = [*news.ticks, *news.dead_letters, *known]
         return Writing(claim=cursor, records=records, then=published, then_topics=[self.topics.run_events.name])
+
+    def _shape(self, known: KnownShape) -> Record:
+        return cursor_record(self.topics.cursors.name, shape_cursor(self.fetcher.source.name, known))
 
     async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
         """A command that nobody can carry out: somebody else's bytes in our topic."""
