@@ -1,6 +1,6 @@
 """Every topic, declared once: the job that creates topics, the services, the schemas and the documentation all read this.
 
-Adding a source adds one line to SOURCE_TOPICS.
+Adding a source adds its name to SOURCE_NAMES.
 """
 
 from collections.abc import Mapping
@@ -87,7 +87,10 @@ def source_topics(source: str) -> SourceTopics:
     )
 
 
-SOURCE_TOPICS: Mapping[str, SourceTopics] = {source: source_topics(source) for source in ("coingecko", "coinpaprika", "csv")}
+SOURCE_NAMES = ("coingecko", "coinpaprika", "csv", "binance")
+"""Those that have topics. An optional one has them too: what its name in EXTRA_SOURCES starts finds everything there."""
+
+SOURCE_TOPICS: Mapping[str, SourceTopics] = {source: source_topics(source) for source in SOURCE_NAMES}
 
 ASSETS_NORMALIZED = Topic(
     name="assets.normalized",

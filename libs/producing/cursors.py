@@ -3,6 +3,7 @@
 import asyncio
 
 import structlog
+from pydantic import ValidationError
 
 from libs.contracts.cursors import (
     CURSOR,
@@ -93,8 +94,13 @@ class CursorView:
         before = self.shards.pop(name, None)
         try:
             self._remember(CURSOR.validate_json(record.value), f"{source}/{name}", before)
-        except ValueError as error:  # pydantic's and base64's are ValueErrors
-            log.warning("cursor_not_understood", offset=record.offset, shard=name, error=str(error)[:LONGEST_DETAIL])
+        except ValidationError as error:
+            self._pass_over(record, name, error.errors(include_input=False, include_url=False)[0]["msg"])
+        except ValueError as error:  # base64's, and our own
+            self._pass_over(record, name, str(error))
+
+    def _pass_over(self, record: TopicRecord, shard: str, error: str) -> None:
+        log.warning("cursor_not_understood", cursors_offset=record.offset, shard=shard, error=error[:LONGEST_DETAIL])
 
     def _remember(self, cursor: Cursor, key: str, before: ShardMemory | None) -> None:
         """Take a cursor in. Raises ValueError when it is none that a producer wrote; what it was about is unknown then."""

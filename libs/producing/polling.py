@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 from pydantic import ValidationError
+from structlog.contextvars import bound_contextvars
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
@@ -72,26 +73,25 @@ class Poller:
             return
         parent = context_in(record.headers) or context_of_run(command.run_id)
         attributes = {"kasparro.source": command.source, "kasparro.run_id": str(command.run_id), "kasparro.shard": command.shard}
-        if command.shard == WHOLE_SOURCE:
-            with self.tracer.span("plan", parent=parent, attributes=attributes) as trace:
-                await self._plan(command, record, trace)
-        else:
-            with self.tracer.span("poll", parent=parent, attributes=attributes) as trace:
-                await self._poll(command, record, trace)
+        name, carry_out = ("plan", self._plan) if command.shard == WHOLE_SOURCE else ("poll", self._poll)
+        with (
+            bound_contextvars(run_id=str(command.run_id), shard=command.shard, trigger=command.trigger.value),
+            self.tracer.span(name, parent=parent, attributes=attributes) as trace,
+            bound_contextvars(**trace_fields(trace, command.run_id)),
+        ):
+            await carry_out(command, record, trace)
 
     async def _plan(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
-        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
-        log_run = log.bind(**about, trigger=command.trigger.value)
         shards: Sequence[str] | NothingToDo
         try:
             shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
         except FetchFailedError as error:
-            log_run.warning("run_not_planned", error=str(error))
+            log.warning("run_not_planned", error=str(error))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
             return
         if isinstance(shards, NothingToDo):
             self.measures.run_skipped(command.trigger)
-            log_run.info("run_skipped", reason=shards.reason)
+            log.info("run_skipped", reason=shards.reason)
             await self._tell(record, self._skipped(command, shards.reason))
             return
         planned = list(dict.fromkeys(shards))
@@ -107,21 +107,18 @@ class Poller:
         try:
             await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError) as error:
-            log_run.warning("run_not_planned", error=str(error), shards=len(planned))
+            log.warning("run_not_planned", error=str(error), shards=len(planned))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
         else:
-            log_run.info("run_planned", shards=len(planned))
+            log.info("run_planned", shards=len(planned))
 
     async def _poll(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
-        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
-        log_shard = log.bind(**about, shard=command.shard)
         begun = self.clock.monotonic()
         try:
             with self.measures.stage("fetch"), self.tracer.span("fetch", parent=trace):
                 answer = await self._fetched(command)
         except FetchFailedError as error:
-            self.measures.shard_failed()
-            log_shard.warning("shard_failed", error=str(error))
+            log.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
         self.activity.go_on()
@@ -139,15 +136,15 @@ class Poller:
                 written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
             self.measures.shard_failed()
-            log_shard.warning("shard_failed", error=str(error))
+            log.warning("shard_failed", error=str(error))
             at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
             await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
             self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
-            log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
-            tell_drift(log_shard, composed[-1].found.drift)
+            log.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            tell_drift(log, composed[-1].found.drift)
 
     async def _fetched(self, command: PollCommand) -> Answer:
         if self._is_expired(command):
@@ -185,7 +182,8 @@ class Poller:
         source = self.fetcher.source.name
         headers = dead_letter_headers(rejection, origin, stage=STAGE, source=source, run_id=None, original=record.headers)
         dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
-        log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
+        log.warning("command_dead_lettered", reason=rejection.reason.value)
+        log.debug("command_rejected", detail=rejection.detail)
         await self._write(record, dead_letter)
         self.measures.set_aside([rejection.reason])
 

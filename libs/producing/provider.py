@@ -42,7 +42,8 @@ class Provider:
     name: str
     base_url: str
     base_url_variable: str
-    key_variable: str
+    key_variable: str | None
+    """None where the provider knows no keys: then its address is all that there is to check."""
     session: aiohttp.ClientSession
     clock: Clock
     key_headers: Mapping[str, SecretStr] = field(default_factory=dict)
@@ -112,21 +113,32 @@ class Provider:
         if wait is not None:
             log.warning("retry_after_received", provider=self.name, status=response.status, seconds=wait.total_seconds())
             await permit.hold_until(self.clock.utc() + wait)
-        said = f"{self.name} answered {response.status} {response.reason}: {_words(body)}"
+        said = self._without_key(f"{self.name} answered {response.status} {response.reason}: {_words(body)}")
         if response.status == HTTPStatus.TOO_MANY_REQUESTS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(said)
-        raise FetchFailedError(f"{said}; {self._advice(response.status)}")
+        held = f", and is not asked again for {wait.total_seconds():g} s (Retry-After)" if wait is not None else ""
+        raise FetchFailedError(f"{said}; {self._advice(response.status)}{held}")
+
+    def _without_key(self, words: str) -> str:
+        """A provider may repeat the key that it refuses, and its words go into logs, topics and answers."""
+        for secret in self.key_headers.values():
+            words = words.replace(secret.get_secret_value(), "…")
+        return words
+
+    @property
+    def _credential(self) -> str:
+        return self.key_variable or self.base_url_variable
 
     def _advice(self, status: int) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED:
-                return f"it does not accept the API key: check {self.key_variable}"
+                return f"it does not accept the API key: check {self._credential}"
             case HTTPStatus.PAYMENT_REQUIRED:
                 return (
-                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self.key_variable}"
+                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self._credential}"
                 )
             case HTTPStatus.FORBIDDEN:
-                return f"it refuses this key or this address: check {self.key_variable}"
+                return f"it refuses this key or this address: check {self._credential}"
             case HTTPStatus.NOT_FOUND:
                 return f"it has nothing there: check {self.base_url_variable} ({self.base_url})"
             case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -138,7 +150,7 @@ class Provider:
         try:
             return parse(body)
         except AnswerError as error:
-            said = f"{self.name} answered 200, but {error}"
+            said = self._without_key(f"{self.name} answered 200, but {error}")
             if "truncated" in str(error):
                 raise _TransientError(said) from error
             raise FetchFailedError(f"{said}; nothing of it was used") from error

@@ -74,7 +74,9 @@ def up(
     given = {"sandbox": sandbox, "port": port, "kasparro_kafka_port": kafka_port, "kasparro_postgres_port": postgres_port}
     settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
     with explained(screen):
-        parts = choose(only=only or [], producers=producers, normalizer=normalizer, query=query)
+        parts = choose(
+            only=only or [], producers=producers, normalizer=normalizer, query=query, extra_sources=settings.extra_sources
+        )
         if dry_run:
             servers = [
                 f"Kafka {settings.kafka_bootstrap_servers or 'embedded'}",

@@ -25,6 +25,7 @@ from libs.kafka.tailing import Start, open_tail
 from libs.postgres import access as access_to_postgres
 from libs.postgres.pool import open_pool
 from libs.process.access import admitted
+from libs.process.addresses import urls_of
 from libs.process.clock import SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
@@ -36,7 +37,7 @@ from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
 from services.query.watching import Lookout
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("services.query")
 
 APPLICATION = "kasparro-query"
 """Who we are to the broker and to the database."""
@@ -84,6 +85,7 @@ async def serve(settings: QuerySettings) -> None:
         clock=clock,
         sandbox=settings.sandbox,
         stalled_seconds=settings.normalizer_stalled_seconds,
+        sources=settings.sources,
     )
     runner = Runner(app, Connections(room_for(settings.http_connections), clock))
     knocks = (
@@ -105,7 +107,7 @@ async def _listen(runner: web.AppRunner, settings: QuerySettings) -> None:
         await web.TCPSite(runner, settings.host, settings.port, backlog=1_024).start()
     except OSError as error:
         sys.exit(f"error: cannot listen on {settings.host}:{settings.port} ({error.strerror or error}); set HOST or PORT")
-    log.info("query_started", address=[f"http://{host}:{port}" for host, port, *_ in runner.addresses], sandbox=settings.sandbox)
+    log.info("query_started", addresses=urls_of(runner.addresses), sandbox=settings.sandbox)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from services.query.problems import (
     ProviderFailedError,
     RecordNotFoundError,
     RunNotFoundError,
+    SourceNotRunningError,
     UnauthorizedError,
     UnknownSourceError,
 )
@@ -107,18 +108,19 @@ ETL: tuple[Endpoint[Any], ...] = (
         group="etl",
         summary="Run a source now and wait for the end",
         description="200: finished (or skipped, with the reason); 202: still going after `timeout`, see Location; "
-        "502: the provider failed; 504: no producer took the command. The run itself happens in the producer.",
+        "409: an optional source that does not run here; 502: the provider failed; 504: no producer took the command. "
+        "The run itself happens in the producer.",
         parameters=etl.RunAsked,
         handle=etl.run_source,
         answers={OK: AwaitedRunView, ACCEPTED: AwaitedRunView},
-        problems=(UnknownSourceError, *_WAITING),
+        problems=(UnknownSourceError, SourceNotRunningError, *_WAITING),
     ),
     Endpoint(
         method="POST",
         path="/etl/run-all",
         name="run_all",
         group="etl",
-        summary="Run every source, one after the other, and report each",
+        summary="Run every source that runs here, one after the other, and report each",
         description="`timeout` is for all of them together; none keeps the next one waiting for longer than its share of it. "
         "What a run that still goes on waits for is in its `waiting_for`.",
         parameters=etl.RunAllAsked,
@@ -135,7 +137,7 @@ ETL: tuple[Endpoint[Any], ...] = (
         parameters=etl.BackgroundRunAsked,
         handle=etl.run_in_background,
         answers={ACCEPTED: RunRequestedView},
-        problems=(UnknownSourceError, *_POST),
+        problems=(UnknownSourceError, SourceNotRunningError, *_POST),
     ),
 )
 

@@ -16,7 +16,7 @@ from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
 from libs.process.version import installed_version
-from libs.sources.catalogue import SOURCES
+from libs.sources.catalogue import running
 from libs.telemetry.meters import Meters
 from libs.telemetry.serving import exposing
 from libs.telemetry.tracing import UNRECORDED, Tracer
@@ -47,6 +47,7 @@ from services.query.keys import (
     READERS,
     RENDERED_ASSETS,
     REPORTS,
+    RUNNING,
     RUNS,
     SERVING,
     TOPICS,
@@ -95,6 +96,7 @@ def create_app(
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
     tracer: Tracer = UNRECORDED,
+    sources: tuple[str, ...] = running(()),
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
     app, version = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY), installed_version()
@@ -102,12 +104,13 @@ def create_app(
     app[ACCESS] = access
     app[CLOCK] = clock
     app[TOPICS] = topics
+    app[RUNNING] = sources
     app[SERVING] = Serving(version, sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[RENDERED_ASSETS] = RenderedAssets()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
-    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(sources))
     app[TRACER] = tracer
     app[MEASURES] = Measures(meters)
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
@@ -137,7 +140,7 @@ def _opening(
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(readers, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
-            raw = [app[TOPICS].raw[source] for source in SOURCES]
+            raw = [app[TOPICS].raw[source] for source in app[RUNNING]]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)

@@ -49,6 +49,8 @@ READERS = web.AppKey("readers", Readers)
 PUBLISHER = web.AppKey("publisher", Publisher)
 LAG = web.AppKey("lag", LagReader)
 TOPICS = web.AppKey("topics", QueryTopics)
+RUNNING = web.AppKey("running", tuple[str, ...])
+"""The sources that run here, in order of priority; of the others there are only data."""
 RUNS = web.AppKey("runs", RunFollower)
 CURSORS = web.AppKey("cursors", CursorBoard)
 INCIDENTS = web.AppKey("incidents", IncidentBoard)

@@ -107,6 +107,7 @@ class SourceView(View):
     """What has come of one source."""
 
     source: str
+    runs_here: bool = Field(description="Whether a producer is expected; false for an optional source that nobody enabled")
     raw: RawCountView
     listings: int = Field(description="Listings with a quote")
     assets: int = Field(description="Assets that take their values from it")

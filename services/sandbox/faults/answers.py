@@ -24,6 +24,7 @@ _DUPLICATED_SHARE: Final = 10
 _RATE_LIMITED = {
     "coingecko": '{"status":{"error_code":429,"error_message":"You\'ve exceeded the Rate Limit. (Sandbox: ordered fault.)"}}',
     "coinpaprika": '{"error":"too many requests (sandbox: ordered fault)"}',
+    "binance": '{"code":-1003,"msg":"Too much request weight used. (Sandbox: ordered fault.)"}',
 }
 _PAYMENT_REQUIRED = '{"error": "Monthly quota exhausted, not allowed in this plan (sandbox: ordered fault)"}'
 _HTML_PAGE = """<!DOCTYPE html>

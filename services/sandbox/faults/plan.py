@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from services.sandbox.faults.drift import DriftKind
 from services.sandbox.faults.poison import PoisonKind
 
-Provider = Literal["coingecko", "coinpaprika"]
+Provider = Literal["coingecko", "coinpaprika", "binance"]
 
 
 class FaultKind(StrEnum):
@@ -41,7 +41,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: FaultKind
-    provider: Provider | None = Field(None, description="Whose requests; both when left out")
+    provider: Provider | None = Field(None, description="Whose requests; everybody's when left out")
     page: int | None = Field(None, description="Only this page", ge=1)
     after: int = Field(0, description="Matching requests that are let through first", ge=0)
     count: int = Field(1, description="Requests that meet it", ge=1, le=100_000)

@@ -19,6 +19,7 @@ from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import Start, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
+from libs.sources.catalogue import running
 from services.query.access import Access
 from services.query.app import Openers, create_app
 from services.query.topics import QueryTopics
@@ -92,6 +93,7 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serv
         webhook_url: str | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         look_seconds: float = 0.2,
+        sources: tuple[str, ...] = running(()),
     ) -> AsyncIterator[Api]:
         @asynccontextmanager
         async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
@@ -128,6 +130,7 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serv
             sandbox=sandbox,
             stalled_seconds=stalled_seconds,
             taken_within_seconds=taken_within_seconds,
+            sources=sources,
         )
         async with TestClient(TestServer(app)) as client:
             yield Api(client)

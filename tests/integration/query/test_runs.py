@@ -219,6 +219,26 @@ async def test_an_unknown_source_is_404_that_names_the_known(api: Api, path: str
     assert "coinpaprika" in answered.body["detail"]
 
 
+@pytest.mark.parametrize("path", ["/etl/run/binance", "/etl/run-background/binance"])
+async def test_a_source_that_does_not_run_here_is_409_at_once_and_says_how_it_would(api: Api, path: str) -> None:
+    answered = await api.post(path)
+    assert (answered.status, answered.code) == (409, "source_not_running")
+    assert "EXTRA_SOURCES" in answered.body["detail"]
+
+
+async def test_a_source_that_was_named_is_asked_like_any_other(
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, connection: KafkaConnection, created_topics: QueryTopics
+) -> None:
+    async with (
+        serve(database_url=database_url, servers=kafka_bootstrap_servers, sources=("csv", "binance")) as api,
+        producer(connection, created_topics, "csv", succeeds),
+        producer(connection, created_topics, "binance", succeeds),
+    ):
+        assert (await api.post("/etl/run/binance")).status == 200
+        answered = await api.post("/etl/run-all")
+        assert (answered.status, [one["source"] for one in answered.body["runs"]]) == (200, ["csv", "binance"])
+
+
 async def test_a_timeout_out_of_range_is_400(api: Api) -> None:
     for timeout in ("-1", "601", "nan", "inf", "soon"):
         answered = await api.post(f"/etl/run/csv?timeout={timeout}")

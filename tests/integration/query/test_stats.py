@@ -12,6 +12,7 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
 from libs.kafka.transactions import TransactionalClient
+from libs.sources.catalogue import SOURCES
 from services.query.topics import QueryTopics
 from tests.integration.normalizer.conftest import raw_tick, record_of
 from tests.integration.query.answers import Api, until
@@ -113,13 +114,14 @@ async def test_sources_are_counted_with_their_last_run_and_freshness(api: Api, d
     await insert_assets(database, [AssetRow("btc")])
     await insert_run(database, "coingecko", "succeeded", age=timedelta(hours=1))
     last = await insert_run(database, "coingecko", "failed")
-    coingecko, paprika, csv = (await api.get("/stats/sources")).body["sources"]
+    coingecko, paprika, csv, binance = (await api.get("/stats/sources")).body["sources"]
     assert coingecko["raw"] == {"count": 3, "estimated": False}
     assert (coingecko["listings"], coingecko["assets"]) == (2, 1)
     assert coingecko["freshness_seconds"] > 0
     assert (coingecko["last_run"]["run_id"], coingecko["last_success"]["status"]) == (str(last), "succeeded")
     assert (paprika["source"], paprika["last_run"], paprika["freshness_seconds"]) == ("coinpaprika", None, None)
     assert csv["raw"]["count"] == 0
+    assert [one["runs_here"] for one in (coingecko, csv, binance)] == [True, True, False]
 
 
 async def test_raw_rows_are_paged_newest_first_with_the_providers_digits(api: Api, database: Any) -> None:
@@ -143,7 +145,8 @@ async def test_raw_rows_are_paged_newest_first_with_the_providers_digits(api: Ap
 
 
 async def test_raw_rows_that_are_not_there(api: Api, database: Any) -> None:
-    assert (await api.get("/data/raw/csv")).body["data"] == []
+    for source in ("csv", "binance"):  # one that does not run here has data or none, like any other
+        assert (await api.get(f"/data/raw/{source}")).body["data"] == []
     assert (await api.get("/data/raw/csv/1")).code == "record_not_found"
     assert (await api.get("/data/raw/nosuch")).code == "unknown_source"
     assert (await api.get("/data/raw/nosuch/1")).code == "unknown_source"
@@ -208,7 +211,7 @@ async def test_a_stalled_consumer_is_told_from_an_idle_one_in_messages_and_in_se
 
         async def told() -> bool:
             body = (await api.get("/stats/checkpoints")).body
-            coingecko, paprika, _ = body["checkpoints"]
+            coingecko, paprika, *_ = body["checkpoints"]
             idle, stalled = coingecko["partitions"]
             return (
                 (idle["status"], idle["lag_messages"], idle["event_lag_seconds"]) == ("idle", 0, 0)
@@ -245,7 +248,12 @@ async def test_checkpoints_show_each_shards_cursor(
 async def test_debug_has_counts_and_checkpoints_together(whole_api: Api, database: Any) -> None:
     await insert_assets(database, [AssetRow("btc")])
     body = (await whole_api.get("/stats/debug")).body
-    assert (body["assets"], len(body["sources"]), len(body["checkpoints"]), body["unavailable"]) == (1, 3, 3, {})
+    assert (body["assets"], len(body["sources"]), len(body["checkpoints"]), body["unavailable"]) == (
+        1,
+        len(SOURCES),
+        len(SOURCES),
+        {},
+    )
 
 
 async def test_debug_without_kafka_says_so_and_still_counts(api: Api) -> None:
