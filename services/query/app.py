@@ -16,7 +16,7 @@ from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
 from libs.process.version import installed_version
-from libs.sources.catalogue import running
+from libs.sources.catalogue import SOURCES, running
 from libs.telemetry.meters import Meters
 from libs.telemetry.serving import exposing
 from libs.telemetry.tracing import UNRECORDED, Tracer
@@ -140,7 +140,7 @@ def _opening(
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(readers, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
-            raw = [app[TOPICS].raw[source] for source in app[RUNNING]]
+            raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)
