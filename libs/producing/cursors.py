@@ -11,6 +11,7 @@ from libs.contracts.cursors import (
     PollCursor,
     QuotaUsage,
     ScheduleMark,
+    ShapeCursor,
     cursor_key,
     tells_exactly,
     unpack_carried,
@@ -20,6 +21,7 @@ from libs.contracts.dead_letters import LONGEST_DETAIL
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
 from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+from libs.producing.drift import KnownShape, known_shape
 from libs.producing.published import Published, ShardMemory
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,7 @@ class CursorView:
         """In the order of their newest answers."""
         self.usages: dict[int, QuotaUsage] = {}
         self.scheduled: ScheduleMark | None = None
+        self.shape: KnownShape | None = None
 
     async def follow(self) -> None:
         """Keep reading, for ever; one task of the process does."""
@@ -110,6 +113,8 @@ class CursorView:
                 self.usages[cursor.command_partition] = cursor
             case ScheduleMark():
                 self.scheduled = cursor
+            case ShapeCursor():
+                self.shape = known_shape(cursor)
 
 
 def _memory_of(cursor: PollCursor, before: ShardMemory | None) -> ShardMemory:

@@ -12,7 +12,16 @@ from structlog.contextvars import bound_contextvars
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
-from libs.contracts.run_events import LONGEST_ERROR, RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
+from libs.contracts.run_events import (
+    LONGEST_ERROR,
+    FieldDrifted,
+    RunEvent,
+    RunSkipped,
+    RunStarted,
+    ShardFailed,
+    ShardPublished,
+)
+from libs.contracts.trace_context import TraceContext, context_in, context_of_run, trace_fields
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
 from libs.kafka.records import Position, Record
@@ -21,14 +30,18 @@ from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
 from libs.producing.aside import worked_on
 from libs.producing.clocks import ClockWrongError, check_clock
-from libs.producing.cursors import CursorView, forgotten
+from libs.producing.cursors import CursorView, cursor_record, forgotten
+from libs.producing.drift import KnownShape, shape_cursor, tell_drift
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
+from libs.producing.health import Activity
+from libs.producing.measures import Measures
 from libs.producing.messages import command_record, event_record
 from libs.producing.publication import STAGE, News, read_answer
 from libs.producing.quota import KeyQuota
 from libs.producing.row_contents import RowContents
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -44,17 +57,31 @@ class Poller:
     quota: KeyQuota
     clock: Clock
     contents: RowContents
+    measures: Measures
+    activity: Activity
+    tracer: Tracer = UNRECORDED
 
     async def carry_out(self, record: TopicRecord) -> None:
         """Carry out a command; when this returns, its offset has been committed."""
+        with self.activity.carrying_out(record.offset):
+            await self._carry_out(record)
+
+    async def _carry_out(self, record: TopicRecord) -> None:
         command = _command_in(record, self.fetcher.source.name)
         if isinstance(command, Rejection):
             await self._set_aside(record, command)
             return
-        with bound_contextvars(run_id=str(command.run_id), shard=command.shard, trigger=command.trigger.value):
-            await (self._plan if command.shard == WHOLE_SOURCE else self._poll)(command, record)
+        parent = context_in(record.headers) or context_of_run(command.run_id)
+        attributes = {"kasparro.source": command.source, "kasparro.run_id": str(command.run_id), "kasparro.shard": command.shard}
+        name, carry_out = ("plan", self._plan) if command.shard == WHOLE_SOURCE else ("poll", self._poll)
+        with (
+            bound_contextvars(run_id=str(command.run_id), shard=command.shard, trigger=command.trigger.value),
+            self.tracer.span(name, parent=parent, attributes=attributes) as trace,
+            bound_contextvars(**trace_fields(trace, command.run_id)),
+        ):
+            await carry_out(command, record, trace)
 
-    async def _plan(self, command: PollCommand, record: TopicRecord) -> None:
+    async def _plan(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
         shards: Sequence[str] | NothingToDo
         try:
             shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
@@ -63,6 +90,7 @@ class Poller:
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
             return
         if isinstance(shards, NothingToDo):
+            self.measures.run_skipped(command.trigger)
             log.info("run_skipped", reason=shards.reason)
             await self._tell(record, self._skipped(command, shards.reason))
             return
@@ -72,7 +100,7 @@ class Poller:
             gone = [shard for shard in self.view.shards if shard not in planned]
             tombstones = [forgotten(self.topics.cursors.name, command.source, shard) for shard in gone]
             commands = [
-                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard})) for shard in planned
+                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard}), trace) for shard in planned
             ]
             return Writing(records=[*tombstones, self._event(self._started(command, planned)), *commands])
 
@@ -84,33 +112,39 @@ class Poller:
         else:
             log.info("run_planned", shards=len(planned))
 
-    async def _poll(self, command: PollCommand, record: TopicRecord) -> None:
+    async def _poll(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
         begun = self.clock.monotonic()
         try:
-            answer = await self._fetched(command)
+            with self.measures.stage("fetch"), self.tracer.span("fetch", parent=trace):
+                answer = await self._fetched(command)
         except FetchFailedError as error:
             log.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
-        about = (self.fetcher.source, self.topics, command.run_id, command.shard)
-        read = await worked_on(answer, partial(read_answer, *about, answer, contents=self.contents))
+        self.activity.go_on()
+        of_what = (self.fetcher.source, self.topics, command.run_id, command.shard)
+        read = await worked_on(answer, partial(read_answer, *of_what, answer, contents=self.contents, trace=trace))
         composed: list[News] = []
 
         async def compose() -> Writing:
-            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard)))
+            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard), self.view.shape))
             composed.append(news)
             return self._publication(command, cursor, news)
 
         try:
-            written = await self.writer.write(compose, command=record)
+            with self.measures.stage("publish"), self.tracer.span("transaction", parent=trace):
+                written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
+            self.measures.shard_failed()
             log.warning("shard_failed", error=str(error))
             at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
             await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
+            self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
             log.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            tell_drift(log, composed[-1].found.drift)
 
     async def _fetched(self, command: PollCommand) -> Answer:
         if self._is_expired(command):
@@ -130,11 +164,17 @@ class Poller:
                 shard=command.shard,
                 counts=news.counts,
                 last_offsets=news.last_offsets(positions),
+                drift=tuple(FieldDrifted(**one._asdict()) for one in news.found.drift),
             )
             return [self._event(event)]
 
-        records = [*news.ticks, *news.dead_letters]
+        # The claim is the lock for what is known of the source's fields too: it goes with every other cursor.
+        known = () if news.found.known is None else [self._shape(news.found.known)]
+        records = [*news.ticks, *news.dead_letters, *known]
         return Writing(claim=cursor, records=records, then=published, then_topics=[self.topics.run_events.name])
+
+    def _shape(self, known: KnownShape) -> Record:
+        return cursor_record(self.topics.cursors.name, shape_cursor(self.fetcher.source.name, known))
 
     async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
         """A command that nobody can carry out: somebody else's bytes in our topic."""
@@ -145,6 +185,7 @@ class Poller:
         log.warning("command_dead_lettered", reason=rejection.reason.value)
         log.debug("command_rejected", detail=rejection.detail)
         await self._write(record, dead_letter)
+        self.measures.set_aside([rejection.reason])
 
     async def _tell(self, record: TopicRecord, *events: RunEvent) -> None:
         await self._write(record, *map(self._event, events))

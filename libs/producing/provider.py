@@ -1,13 +1,10 @@
 """One GET of a provider, made to last: admitted by the quota, bounded in time and size, tried again where that can help."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import structlog
@@ -16,20 +13,20 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from yarl import URL
 
 from libs.process.clock import Clock
+from libs.process.outgoing import proxy_for, retry_after
 from libs.producing.fetching import FetchFailedError, Permit
+from libs.producing.measures import Exchange, Measures
 from libs.sources.answers import AnswerError, rows_in
+from libs.telemetry import labels
 
 log = structlog.get_logger(__name__)
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 TRIES = 4
 LONGEST_BACKOFF_SECONDS = 15.0
-RETRY_AFTER_FLOOR = timedelta(seconds=1)
-LONGEST_RETRY_AFTER_SECONDS = 365 * 86_400
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes, unpacked. CoinPaprika's full answer has 4 MB."""
 CHUNK_BYTES = 65_536
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Parsed = TypeVar("Parsed")
 
@@ -50,6 +47,7 @@ class Provider:
     session: aiohttp.ClientSession
     clock: Clock
     key_headers: Mapping[str, SecretStr] = field(default_factory=dict)
+    measures: Measures | None = None
 
     async def get(self, path: str, query: Mapping[str, str], permit: Permit, parse: Callable[[bytes], Parsed]) -> Parsed:
         """Return the parsed answer. Each try is admitted, and so counted, by the permit. Raises FetchFailedError."""
@@ -82,17 +80,23 @@ class Provider:
         url = self.base_url.rstrip("/") + path
         try:
             # A redirect would carry the key to whatever host it names.
-            async with self.session.get(url, params=query, headers=headers, allow_redirects=False) as response:
-                body = await self._body(response)
-                if response.status != HTTPStatus.OK:
-                    await self._refused(response, body, permit)
-                return body
+            with self._exchange() as exchange:
+                async with self.session.get(url, params=query, headers=headers, allow_redirects=False) as response:
+                    exchange.status = labels.BROKEN_OFF
+                    body = await self._body(response)
+                    exchange.answered(response.status)
         except TimeoutError as error:
             raise _TransientError(f"{self.name} did not answer within {self.session.timeout.total:g} s") from error
         except aiohttp.ClientPayloadError as error:
             raise _TransientError(f"{self.name}'s answer broke off before its end: {error}") from error
         except aiohttp.ClientError as error:
             raise _TransientError(f"{self.name} could not be reached at {url}: {_cause(error)}") from error
+        if response.status != HTTPStatus.OK:
+            await self._refused(response, body, permit)
+        return body
+
+    def _exchange(self) -> AbstractContextManager[Exchange]:
+        return nullcontext(Exchange()) if self.measures is None else self.measures.exchange()
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -152,28 +156,6 @@ class Provider:
             raise FetchFailedError(f"{said}; nothing of it was used") from error
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return what Retry-After asks for, in seconds or as a date, never below the floor; None when it is absent or unreadable.
-
-    A date is read against the provider's own clock where it tells it.
-    """
-    asked = headers.get("Retry-After", "").strip()
-    if not asked:
-        return None
-    if asked.isascii() and asked.isdigit():
-        return max(RETRY_AFTER_FLOOR, timedelta(seconds=min(int(asked[:9]), LONGEST_RETRY_AFTER_SECONDS)))
-    until = _http_date(asked)
-    return None if until is None else max(RETRY_AFTER_FLOOR, until - (_http_date(headers.get("Date", "")) or now))
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        time = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def _cause(error: aiohttp.ClientError) -> str:
     """Say why in the system's words where there are any."""
     if isinstance(error, aiohttp.ClientConnectorError) and error.strerror:
@@ -190,12 +172,6 @@ def _words(body: bytes) -> str:
     return "with a list of rows"
 
 
-def _proxy(base_url: URL) -> str | None:
-    """Which proxy http_proxy, https_proxy and no_proxy name for this address."""
-    host = base_url.host or ""
-    return None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(base_url.scheme)
-
-
 @asynccontextmanager
 async def open_session(base_url: str) -> AsyncIterator[aiohttp.ClientSession]:
     """Open the one HTTP session of a producer: no cookies, gzip, bounded waits, and the machine's proxy except to itself.
@@ -206,7 +182,7 @@ async def open_session(base_url: str) -> AsyncIterator[aiohttp.ClientSession]:
         timeout=TIMEOUT,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "kasparro", "Accept": "application/json"},
-        proxy=_proxy(URL(base_url)),
+        proxy=proxy_for(URL(base_url)),
     ) as session:
         # It would send a GET once more by itself when a kept connection turns out to be closed, uncounted by the quota.
         session._retry_connection = False  # noqa: SLF001 no option says it; aiohttp's own test client does the same

@@ -2,10 +2,11 @@
 
 from asyncio import Queue, TaskGroup
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -21,6 +22,7 @@ from services.normalizer.lanes import Lane, Most, Read, runs_in
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
 from services.normalizer.reading import Rejected, dead_letter, read_in_turns, set_aside
+from services.normalizer.traces import traces_in, traces_of
 
 log = structlog.get_logger(__name__)
 
@@ -64,16 +66,20 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
         inlet = inlets[chunk.topic]
         with bound_contextvars(source=inlet.source.name, **_places_of([chunk])):
             reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
-            read = Read(chunk, inlet, reading.entries, started, runs_in(reading.entries))
-            with bound_contextvars(**_runs_of([read])):
+            outlets.unapplied.add(chunk, reading.entries)
+            runs = runs_in(reading.entries)
+            with bound_contextvars(**_runs_of(runs)):
                 await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
-        await lanes[chunk.partition % LANES].put(read)
+            traces = traces_in(chunk.records, reading.entries)
+            done = outlets.clock.monotonic()
+            outlets.measures.stage("read", done - started)
+        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done, traces, runs))
 
 
 async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Applied]) -> None:
     while True:
         reads = await lane.take()  # of one topic
-        with _telling_of(reads):
+        with _telling_of(reads), _timing(reads, publisher.outlets):
             written = await _write_together(reads, publisher)  # waits an outage out
         await applied.put(_Applied(reads, written))
 
@@ -82,10 +88,15 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
     while True:
         reads, written = await applied.get()
         with _telling_of(reads):
-            published = await publisher.publish(written)  # returns once Kafka has them
+            started = outlets.clock.monotonic()
+            traces = traces_of([(read.traces, read.entries) for read in reads])
+            published = await publisher.publish(written, traces)  # returns once Kafka has them
             for read in reads:
                 chunks.acknowledge(read.chunk)  # nothing else moves an offset
+                outlets.unapplied.applied((read.chunk.topic, read.chunk.partition), read.chunk.end)
+            outlets.measures.stage("publish", outlets.clock.monotonic() - started)
             counted = _total(written)
+            outlets.measures.applied(reads[0].inlet.source.name, counted, published=published)
             log.info(
                 "chunk_stored",
                 received=sum(len(read.chunk) for read in reads),
@@ -97,10 +108,23 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
             )
 
 
+@contextmanager
+def _timing(reads: Sequence[Read], outlets: Outlets) -> Iterator[None]:
+    """Measure one transaction of chunks, and what they have waited for it."""
+    started = outlets.clock.monotonic()
+    for read in reads:
+        outlets.measures.stage("wait", started - read.done)
+    yield
+    outlets.measures.stage("store", outlets.clock.monotonic() - started)
+    outlets.measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
+
+
 def _telling_of(reads: Sequence[Read]) -> AbstractContextManager[object]:
     """Name the chunks of a topic, and the runs that they are of, in every line that is logged about them."""
     places = _places_of([read.chunk for read in reads])
-    return bound_contextvars(source=reads[0].inlet.source.name, **places, **_runs_of(reads))
+    return bound_contextvars(
+        source=reads[0].inlet.source.name, **places, **_runs_of(set[UUID]().union(*(read.runs for read in reads)))
+    )
 
 
 def _places_of(chunks: Sequence[Chunk]) -> dict[str, object]:
@@ -117,9 +141,9 @@ def _places_of(chunks: Sequence[Chunk]) -> dict[str, object]:
     }
 
 
-def _runs_of(reads: Sequence[Read]) -> dict[str, object]:
+def _runs_of(found: Iterable[UUID]) -> dict[str, object]:
     """Return the run; several, where a backlog is worked off, are counted and the first named."""
-    runs = sorted(set().union(*(read.runs for read in reads)))
+    runs = sorted(found)
     if len(runs) > 1:
         return {"runs": len(runs), "run_ids": [str(run) for run in runs[:RUNS_NAMED]]}
     return {"run_id": str(runs[0])} if runs else {}
@@ -172,6 +196,7 @@ async def _set_aside(rejected: Sequence[Rejected], chunk: Chunk, inlet: Inlet, o
         return
     topic, source = outlets.dead_letters_topic, inlet.source.name
     await outlets.publish([dead_letter(one, chunk, stage=STAGE, source=source, topic=topic) for one in rejected])
+    outlets.measures.set_aside(source, rejected)
     first = rejected[0]
     reasons = Counter(one.rejection.reason.value for one in rejected)
     log.warning("records_dead_lettered", count=len(rejected), reasons=dict(reasons), first_rejected=first.record.offset)

@@ -1,16 +1,22 @@
 """The query service: serves data, runs, checkpoints and the documentation; turns POST /etl/… into commands.
 
-It reads Postgres and follows etl.runs and etl.cursors; it writes commands and run requests, and no table. It starts and
-answers /health while Postgres or Kafka is away. SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
+It reads Postgres and follows etl.runs and etl.cursors; it writes commands, run requests and incidents, and no table. One of
+its replicas watches for incidents and tells Slack of them. It starts and answers /health while Postgres or Kafka is away.
+SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
 """
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
 from aiohttp import web
 
-from libs.contracts.topics import CURSORS
+from libs.alerting.findings import Limits
+from libs.alerting.leading import IncidentWatch
+from libs.alerting.webhook import open_webhook_if_any
+from libs.contracts.topics import CURSORS, INCIDENTS
 from libs.kafka import access as access_to_kafka
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
@@ -29,6 +35,7 @@ from services.query.app import Openers, create_app, until_a_follower_fails
 from services.query.connections import Connections, Runner, room_for
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
+from services.query.watching import Lookout
 
 log = structlog.get_logger("services.query")
 
@@ -40,6 +47,15 @@ PUBLISH_SECONDS = 5.0
 
 def openers(settings: QuerySettings, kafka: KafkaConnection) -> Openers:
     """Say how to reach everything."""
+
+    @asynccontextmanager
+    async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
+        async with open_webhook_if_any(settings.slack_webhook_url, lookout.clock) as webhook:
+            limits = Limits(settings.alert_failed_runs, settings.alert_dead_letters, settings.alert_grace_seconds)
+            yield IncidentWatch(
+                kafka, lookout.look, limits, settings.alert_runbook_url, webhook, lookout.clock, topic=INCIDENTS.name
+            )
+
     return Openers(
         pool=lambda: open_pool(
             settings.database_url.get_secret_value(),
@@ -52,6 +68,8 @@ def openers(settings: QuerySettings, kafka: KafkaConnection) -> Openers:
         lag=lambda: open_lag_reader(kafka),
         run_events=lambda: open_tail(kafka, DECLARED.run_events, start=Start.END),
         cursors=lambda: open_tail(kafka, CURSORS.name, start=Start.BEGINNING),
+        incidents=lambda: open_tail(kafka, INCIDENTS.name, start=Start.BEGINNING),
+        watch=watch,
     )
 
 

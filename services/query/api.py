@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.query.endpoints import AnyParameters, Endpoint, NoParameters
-from services.query.handlers import assets, dead_letters, etl, gaps, health, raw_ticks, stats
+from services.query.handlers import assets, dead_letters, etl, gaps, health, incidents, raw_ticks, stats
 from services.query.problems import (
     AssetNotFoundError,
     BusyError,
@@ -24,6 +24,7 @@ from services.query.problems import (
 from services.query.views.assets import AssetDetailView, AssetPageView, CountView, RawTickDetailView, RawTickPageView
 from services.query.views.dead_letters import DeadLettersView
 from services.query.views.gaps import GapPageView
+from services.query.views.incidents import IncidentsView
 from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
 
@@ -208,6 +209,17 @@ STATS: tuple[Endpoint[Any], ...] = (
         handle=dead_letters.count_dead_letters,
         answers={OK: DeadLettersView},
         problems=_POSTGRES,
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/incidents",
+        name="list_incidents",
+        group="stats",
+        summary="What is wrong now, and how each thing that can be wrong was last",
+        description="As `etl.incidents` tells it; as last known while Kafka is away.",
+        parameters=NoParameters,
+        handle=incidents.list_incidents,
+        answers={OK: IncidentsView},
     ),
     Endpoint(
         method="GET",

@@ -9,6 +9,7 @@ from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.producing.provider import Provider, open_session
 from libs.producing.replica import Replica
+from libs.producing.telling import telling_of
 from libs.producing.topics import topics_of
 from libs.telemetry.logging import configure_logging
 from services.producers.coinpaprika.fetcher import CoinPaprika
@@ -20,6 +21,7 @@ SERVICE = "producer-coinpaprika"
 async def produce(settings: CoinPaprikaSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
+    telling = telling_of(SERVICE, "coinpaprika", clock)
     connection = settings.kafka_connection(SERVICE)
     async with open_session(settings.base_url) as session:
         provider = Provider(
@@ -30,6 +32,7 @@ async def produce(settings: CoinPaprikaSettings) -> None:
             session=session,
             clock=clock,
             key_headers=settings.key_headers,
+            measures=telling.measures,
         )
         replica = Replica(
             fetcher=CoinPaprika(provider),
@@ -38,8 +41,9 @@ async def produce(settings: CoinPaprikaSettings) -> None:
             budget=settings.budget,
             interval=settings.schedule,
             clock=clock,
+            telling=telling,
         )
-        async with admitted(partial(knock, connection), clock=clock):
+        async with telling.serving(settings.health_address), admitted(partial(knock, connection), clock=clock):
             await replica.run()
 
 

@@ -16,6 +16,7 @@ from libs.postgres.reading.quotes import summarise_quotes
 from libs.postgres.reading.raw_ticks import count_raw_ticks
 from libs.postgres.reading.rows import Row
 from libs.postgres.reading.runs import load_last_runs, load_run_with_shards, load_runs
+from libs.postgres.reading.schema_drift import load_drift
 from libs.sources.catalogue import SOURCES
 from services.query.endpoints import NoParameters, Parameters
 from services.query.following import unreachable
@@ -25,6 +26,7 @@ from services.query.problems import KafkaUnavailableError, RunNotFoundError
 from services.query.progress import Progress
 from services.query.rendering import Answer
 from services.query.views.runs import run_body, run_detail_body
+from services.query.views.state import drift_body
 
 
 class RunsAsked(Parameters):
@@ -110,6 +112,7 @@ async def _source_body(connection: Connection, source: str, quotes: Row | None, 
         "freshness_seconds": round((now - newest).total_seconds(), 3) if newest else None,
         "last_run": run_body(last) if last else None,
         "last_success": run_body(success) if success else None,
+        "drift": drift_body(*await load_drift(connection, source)),
     }
 
 

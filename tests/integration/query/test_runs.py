@@ -200,10 +200,14 @@ async def test_a_background_run_is_202_at_once(whole_api: Api, connection: Kafka
 
 
 async def test_runs_at_the_same_time_each_get_their_own_end(
-    whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, connection: KafkaConnection, created_topics: QueryTopics
 ) -> None:
-    async with producer(connection, created_topics, "coingecko", succeeds):
-        answers = await asyncio.gather(*[whole_api.post("/etl/run/coingecko") for _ in range(8)])
+    reached = {"database_url": database_url, "servers": kafka_bootstrap_servers, "kafka_seconds": 30}
+    async with (
+        producer(connection, created_topics, "coingecko", succeeds),
+        serve(**reached, taken_within_seconds=30) as api,
+    ):
+        answers = await asyncio.gather(*[api.post("/etl/run/coingecko") for _ in range(8)])
     assert {answered.status for answered in answers} == {200}
     assert len({answered.body["run_id"] for answered in answers}) == 8
 

@@ -1,5 +1,6 @@
 """GET /stats and GET /data/raw."""
 
+import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -59,6 +60,45 @@ async def test_one_run_shows_its_shards(api: Api, database: Any) -> None:
     assert [(one["shard"], one["fetched"], one["error"]) for one in run["shard_reports"]] == [("1", 250, None), ("2", 0, "429")]
     bare = await insert_run(database, "csv", "requested")
     assert (await api.get(f"/stats/runs/{bare}")).body["shard_reports"] == []
+
+
+async def test_an_unusual_run_says_what_is_unusual_in_every_list(api: Api, database: Any) -> None:
+    run_id = await insert_run(database, "coingecko", "succeeded")
+    anomaly = {"kind": "row_count", "value": 60.0, "expected": 250.0, "words": "60 rows, usually 250"}
+    moves = {"compared": 60, "median_percent": 0.5, "large_share": 0.0}
+    await database.execute(
+        "UPDATE etl_runs SET anomalies = $1::jsonb, price_moves = $2::jsonb", json.dumps([anomaly]), json.dumps(moves)
+    )
+    listed = (await api.get("/stats")).body["runs"][0]
+    last = (await api.get("/stats/sources")).body["sources"][0]["last_run"]
+    for run in (listed, (await api.get(f"/stats/runs/{run_id}")).body, last):
+        assert (run["anomalies"], run["price_moves"]) == ([anomaly], moves)
+    plain = await insert_run(database, "coingecko", "running")
+    run = (await api.get(f"/stats/runs/{plain}")).body
+    assert (run["anomalies"], run["price_moves"]) == ([], None)
+
+
+async def test_a_source_shows_what_has_drifted_counted_and_the_newest_first(api: Api, database: Any) -> None:
+    found = [("new", "roi", [], ["object"]), ("retyped", "price", ["number"], ["string"]), ("new", "tags", [], ["array"])]
+    for minutes, (kind, name, was, now) in enumerate(found):
+        await database.execute(
+            """INSERT INTO schema_drift (run_id, shard, field, kind, source, was, has_now, found_at)
+               VALUES ($1, '1', $2, $3, 'coingecko', $4, $5, $6)""",
+            *(UUID(int=1), name, kind, was, now, LONG_AGO + timedelta(minutes=minutes)),
+        )
+    coingecko, paprika, _ = (await api.get("/stats/sources")).body["sources"]
+    assert coingecko["drift"]["counts"] == {"new": 2, "missing": 0, "retyped": 1}
+    assert [one["field"] for one in coingecko["drift"]["recent"]] == ["tags", "price", "roi"]
+    assert coingecko["drift"]["recent"][1] == {
+        "kind": "retyped",
+        "field": "price",
+        "was": ["number"],
+        "now": ["string"],
+        "run_id": str(UUID(int=1)),
+        "shard": "1",
+        "found_at": "2026-01-02T03:05:05Z",
+    }
+    assert paprika["drift"] == {"counts": {"new": 0, "missing": 0, "retyped": 0}, "recent": []}
 
 
 async def test_an_unknown_run_is_404_and_a_malformed_id_400(api: Api) -> None:

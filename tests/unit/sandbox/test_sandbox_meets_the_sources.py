@@ -1,5 +1,6 @@
 """What the sandbox says, read by the code that reads the real providers."""
 
+import json
 from collections import defaultdict
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,9 +13,11 @@ from libs.domain.assets import asset_of
 from libs.domain.identity import Listing, tick_id_of
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
+from libs.domain.shapes import Shape, compared, learned, sight
 from libs.sources.answers import rows_in
 from libs.sources.binance import is_priced_in
 from libs.sources.catalogue import PRIORITIES, SOURCES
+from services.sandbox.faults.drift import DriftKind, drifted
 from services.sandbox.faults.poison import PoisonKind, poisoned
 from services.sandbox.market.market import Market
 from services.sandbox.providers.binance_rows import BinanceRows
@@ -91,6 +94,18 @@ def test_the_same_coin_is_found_on_both_sides_and_never_a_wrong_one(market: Mark
     assert all(len({coins[listing] for listing in listings}) == 1 for listings in agreeing)
     names = [asset.name for uid in ("vet", "dash", "dai", "eos") if (asset := assets[uid])]
     assert names == ["VeChain", "Dash", "Dai", "EOS"]
+
+
+@pytest.mark.parametrize("source", ["coingecko", "coinpaprika"])
+def test_drift_is_what_the_producers_take_for_drift_and_the_rows_are_still_read(
+    source: str, answers: dict[str, list[str]]
+) -> None:
+    rows = answers[source]
+    known = learned(Shape(), "1", sight(map(json.loads, rows)))
+    seen = sight(map(json.loads, drifted(rows, DriftKind)))
+    told = compared(known, "1", seen, rows=len(rows), others={})[1]
+    assert sorted(one.kind for one in told) == ["missing", "new", "retyped"]
+    assert not any(isinstance(said, Rejection) for said in quotes(source, drifted(rows, DriftKind)))
 
 
 def test_binance_lists_what_is_known_in_dollars_and_a_pair_that_is_not(market: Market, answers: dict[str, list[str]]) -> None:

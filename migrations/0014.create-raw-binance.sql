@@ -1,5 +1,5 @@
 -- Raw rows of binance: every content of every listing once, as sent.
--- depends: 0010.drop-fetched-at-brin
+-- depends: 0013.add-asset-warnings
 
 SET LOCAL lock_timeout = '5s';
 

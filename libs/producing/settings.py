@@ -1,0 +1,24 @@
+"""Where a producer tells of itself."""
+
+from pydantic import Field
+
+from libs.process.settings import Settings
+from libs.telemetry.serving import HealthAddress
+
+
+class HealthSettings(Settings):
+    """Its own small HTTP server."""
+
+    producer_health_host: str = Field(
+        "127.0.0.1", description="Address that a producer's GET /health, /ready and /metrics listen on"
+    )
+    producer_health_port: int = Field(
+        0, description="Port of the same, another for each producer on a machine; 0: none", ge=0, le=65_535
+    )
+
+    @property
+    def health_address(self) -> HealthAddress | None:
+        """Where health is served; None for nowhere."""
+        if not self.producer_health_port:
+            return None
+        return HealthAddress(self.producer_health_host, self.producer_health_port, "PRODUCER_HEALTH_PORT")
