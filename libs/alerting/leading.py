@@ -97,7 +97,7 @@ async def _stay(owned: OwnedPartition) -> None:
 
 def _log(incident: Incident) -> None:
     if incident.closed_at is None:
-        log.error("incident_opened", key=incident.key, words=incident.words, runbook=incident.runbook)
+        log.error("incident_opened", incident=incident.key, words=incident.words, runbook=incident.runbook)
     else:
         seconds = round((incident.closed_at - incident.opened_at).total_seconds(), 1)
-        log.info("incident_closed", key=incident.key, seconds=seconds)
+        log.info("incident_closed", incident=incident.key, seconds=seconds)

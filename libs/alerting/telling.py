@@ -58,9 +58,9 @@ class Teller:
         if delivery.outcome is Outcome.LATER:
             return self._failed(delivery)
         if delivery.outcome is Outcome.REFUSED:
-            log.error("alert_refused", key=incident.key, say=say.value, why=delivery.why)
+            log.error("alert_refused", incident=incident.key, say=say.value, why=delivery.why)
         else:
-            log.info("alert_sent", key=incident.key, say=say.value)
+            log.info("alert_sent", incident=incident.key, say=say.value)
             if self._failures:
                 log.info("alerts_reachable", tries=self._failures)
             self._failures = 0

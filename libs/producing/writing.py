@@ -168,9 +168,11 @@ class PartitionWriter:
                 raise _OvertakenError
 
     def _tell_away(self, error: Exception) -> None:
-        event = "producer_replaced" if isinstance(error, WedgedProducerError) else "kafka_unreachable"
         if self._wait is None:
-            log.warning(event, error=str(error))
+            if isinstance(error, WedgedProducerError):
+                log.warning("producer_replaced", error=str(error))
+            else:
+                log.warning("kafka_unreachable", error=str(error))
             self._wait = self._board.begin("kafka")
         self._wait.failed(error)
 

@@ -56,7 +56,8 @@ def lines_in(source: str, where: str) -> Iterator[Line]:
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS):
             continue
         logger = node.func.value
-        if ast.unparse(logger.func if isinstance(logger, ast.Call) else logger) in names:
+        called = ast.unparse(logger.func if isinstance(logger, ast.Call) else logger)
+        if called in names or re.fullmatch(r"(\w+_)?log", called):  # one that was handed on
             level = "error" if node.func.attr == "exception" else node.func.attr
             yield Line(f"{where}:{node.lineno}", level, node)
 
