@@ -9,6 +9,7 @@ from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.producing.provider import Provider, open_session
 from libs.producing.replica import Replica
+from libs.producing.telling import telling_of
 from libs.producing.topics import topics_of
 from libs.telemetry.logging import configure_logging
 from services.producers.binance.fetcher import Binance
@@ -20,6 +21,7 @@ SERVICE = "producer-binance"
 async def produce(settings: BinanceSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
+    telling = telling_of(SERVICE, "binance", clock)
     connection = settings.kafka_connection(SERVICE)
     async with open_session(settings.binance_base_url) as session:
         provider = Provider(
@@ -29,6 +31,7 @@ async def produce(settings: BinanceSettings) -> None:
             key_variable=None,
             session=session,
             clock=clock,
+            measures=telling.measures,
         )
         replica = Replica(
             fetcher=Binance(provider, settings.binance_quote_asset),
@@ -37,8 +40,9 @@ async def produce(settings: BinanceSettings) -> None:
             budget=settings.budget,
             interval=settings.schedule,
             clock=clock,
+            telling=telling,
         )
-        async with admitted(partial(knock, connection), clock=clock):
+        async with telling.serving(settings.health_address), admitted(partial(knock, connection), clock=clock):
             await replica.run()
 
 
