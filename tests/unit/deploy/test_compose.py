@@ -123,6 +123,7 @@ def test_nothing_optional_starts_by_itself() -> None:
     optional = {name: service["profiles"] for name, service in PROJECT["services"].items() if "profiles" in service}
     assert optional == {
         "operator": ["operator"],
+        "producer-binance": ["binance"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
         "kafka-ui": ["kafka-ui"],
