@@ -14,12 +14,19 @@ from typing import Any, Final, cast
 
 import yaml
 
+from libs.sources.catalogue import SOURCES as ALL_SOURCES
+
 ROOT: Final = Path(__file__).parents[3]
 SOURCES: Final = ROOT / "deploy" / "kubernetes"
 RENDERED: Final = ROOT / "tests" / "fixtures" / "kubernetes" / "rendered"
 OVERLAYS: Final = ("local", "production")
 
 Manifest = Mapping[str, Any]
+
+
+def deployed_sources() -> tuple[str, ...]:
+    """Return the sources that the overlays run. An optional one is for whoever adds it to an overlay of theirs."""
+    return tuple(name for name, source in ALL_SOURCES.items() if not getattr(source, "optional", False))
 
 
 def digest() -> str:

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from libs.contracts.topics import SOURCE_TOPICS
 from tests.unit.kubernetes.reachability import NAMESPACE_NAME, Party, may_connect
-from tests.unit.kubernetes.rendering import OVERLAYS, Manifest, container_of, of_kind
+from tests.unit.kubernetes.rendering import OVERLAYS, Manifest, container_of, deployed_sources, of_kind
 
 OURS = {NAMESPACE_NAME: "kasparro"}
 PORTS = (53, 80, 443, 5432, 6443, 8000, 8081, 8082, 8090, 8443, 9090, 9091, 9092, 9093)
-PRODUCERS = {f"producer-{source}" for source in SOURCE_TOPICS}
+PRODUCERS = {f"producer-{source}" for source in deployed_sources()}
 ASKING = PRODUCERS - {"producer-csv"}
 KAFKA_CLIENTS, POSTGRES_CLIENTS = {*PRODUCERS, "normalizer", "query", "topics"}, {"normalizer", "query", "migrate"}
 OUTSIDE = (

@@ -8,9 +8,10 @@ import pytest
 from libs.contracts.topics import ASSETS_NORMALIZED, NORMALIZER_GROUP, SOURCE_TOPICS, producer_group
 from services.normalizer.wiring import CONNECTIONS
 from services.query.settings import QuerySettings
-from tests.unit.kubernetes.rendering import Manifest, environment_of, of_kind
+from tests.unit.kubernetes.rendering import Manifest, deployed_sources, environment_of, of_kind
 
 OVERLAY = "production"
+DEPLOYED = {source: SOURCE_TOPICS[source] for source in deployed_sources()}
 SCALED = {one["metadata"]["name"]: one for one in of_kind(OVERLAY, "ScaledObject")}
 KAFKA_SCALER = {
     "activationLagThreshold", "allowIdleConsumers", "bootstrapServersFromEnv", "consumerGroup", "excludePersistentLag",
@@ -28,7 +29,7 @@ def metadata_of(name: str) -> Mapping[str, Any]:
 
 
 def test_the_normalizer_and_every_producer_are_scaled_by_lag() -> None:
-    assert SCALED.keys() == {"normalizer", *(f"producer-{source}" for source in SOURCE_TOPICS)}
+    assert SCALED.keys() == {"normalizer", *(f"producer-{source}" for source in DEPLOYED)}
     deployments = {one["metadata"]["name"]: one for one in of_kind(OVERLAY, "Deployment")}
     for name, scaled in SCALED.items():
         assert scaled["spec"]["scaleTargetRef"] == {"name": name}
@@ -45,20 +46,20 @@ def test_group_and_topics_are_those_of_the_contracts() -> None:
     found = {name: (metadata_of(name)["consumerGroup"], metadata_of(name)["topic"]) for name in SCALED}
     assert found == {
         "normalizer": (NORMALIZER_GROUP, None),
-        **{f"producer-{source}": (producer_group(source), topics.commands.name) for source, topics in SOURCE_TOPICS.items()},
+        **{f"producer-{source}": (producer_group(source), topics.commands.name) for source, topics in DEPLOYED.items()},
     }
 
 
 def test_no_more_replicas_than_partitions_and_never_none() -> None:
     partitions = {"normalizer": min(ASSETS_NORMALIZED.partitions, *(one.raw.partitions for one in SOURCE_TOPICS.values()))}
-    partitions |= {f"producer-{source}": topics.commands.partitions for source, topics in SOURCE_TOPICS.items()}
+    partitions |= {f"producer-{source}": topics.commands.partitions for source, topics in DEPLOYED.items()}
     for name, scaled in SCALED.items():
         assert 1 <= scaled["spec"]["minReplicaCount"] <= scaled["spec"]["maxReplicaCount"] <= partitions[name]
 
 
 def test_what_transactions_leave_behind_scales_nothing() -> None:
     """Committed offsets stay one behind for each partition whose last record is a marker, and KEDA counts to the log's end."""
-    for source, topics in SOURCE_TOPICS.items():
+    for source, topics in DEPLOYED.items():
         assert int(metadata_of(f"producer-{source}")["lagThreshold"]) > topics.commands.partitions
     assert int(metadata_of("normalizer")["lagThreshold"]) > 1_000
 

@@ -11,7 +11,16 @@ import typer
 from pydantic_settings import BaseSettings
 
 from services.cli.__main__ import app as kasparro
-from tests.unit.kubernetes.rendering import OVERLAYS, SOURCES, Manifest, container_of, environment_of, named, of_kind
+from tests.unit.kubernetes.rendering import (
+    OVERLAYS,
+    SOURCES,
+    Manifest,
+    container_of,
+    deployed_sources,
+    environment_of,
+    named,
+    of_kind,
+)
 from tests.unit.test_settings_documented import settings_classes, variables_of
 
 AGREED = {"PRODUCER_HEALTH_HOST", "PRODUCER_HEALTH_PORT"}
@@ -49,8 +58,7 @@ def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_there_is_a_deployment_for_each_long_running_service(overlay: str) -> None:
-    sources = {path.parent.name for path in Path("services/producers").glob("*/__main__.py")}
-    wanted = {"normalizer", "query", *(f"producer-{source}" for source in sources)} | (
+    wanted = {"normalizer", "query", *(f"producer-{source}" for source in deployed_sources())} | (
         {"sandbox"} if overlay == "local" else set()
     )
     assert {one["metadata"]["name"] for one in of_kind(overlay, "Deployment")} == wanted
