@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 UV := $(shell command -v uv || echo .tools/uv/bin/uv)
 GROUPS := dev cli normalizer producer query sandbox
+COMPOSE := docker compose $(if $(filter always,$(SANDBOX)),-f docker-compose.yml -f deploy/compose.sandbox.yml)
 export PYTHON
 
 .PHONY: help
@@ -26,6 +27,10 @@ test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS
 .PHONY: test-faults
 test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
+
+.PHONY: test-images
+test-images: .venv/installed ## Build the images and put the compose project to the test; needs a Docker engine (ARGS="-k killed")
+	@KASPARRO_TEST_IMAGES=yes $(PY) -m pytest -q -n0 -s tests/images $(ARGS)
 
 .PHONY: bench
 bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro", "--help")
@@ -55,9 +60,31 @@ metrics-table: .venv/installed ## Write the table of docs/metrics.md anew from t
 migration: .venv/installed ## A new, empty migration with its rollback: make migration NAME=add-price-index
 	@$(PY) -m services.cli migrate new "$(NAME)"
 
+.PHONY: images
+images: ## Build the images, dated by the commit (KASPARRO_VERSION=0.1.0: their tag)
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker compose -f docker-compose.yml -f deploy/compose.sandbox.yml --profile operator build \
+	    --build-arg SOURCE_DATE_EPOCH --build-arg REVISION=$$(git rev-parse HEAD) $(ARGS)
+
+.PHONY: up
+up: ## Everything in containers, built, started and healthy (SANDBOX=always: made-up providers; ARGS="--scale normalizer=3")
+	@$(COMPOSE) up --build --detach --wait $(ARGS)
+	@echo "Kasparro serves http://$$($(COMPOSE) port query 8000)/data. make logs, make health, make down"
+
+.PHONY: down
+down: ## Stop the containers and remove them; what they stored stays (SANDBOX=always; ARGS=--volumes: delete that too)
+	@$(COMPOSE) --profile '*' down --remove-orphans $(ARGS)
+
+.PHONY: logs
+logs: ## Follow the logs of all containers (SANDBOX=always; ARGS="normalizer")
+	@exec $(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+.PHONY: logs-api
+logs-api: ## Follow the log of the HTTP API's container (SANDBOX=always)
+	@exec $(COMPOSE) logs --follow --tail 100 $(ARGS) query
+
 .PHONY: health
-health: .venv/installed ## What the running API says of itself
-	@$(PY) -m services.cli health
+health: .venv/installed ## What the running API says of itself, here or in containers (SANDBOX=always); fails when it does not answer
+	@at=$$($(COMPOSE) port query 8000 2>/dev/null || true); test -z "$$at" || export KASPARRO_API_URL="http://$$at"; $(PY) -m services.cli health
 
 .PHONY: lock
 lock: .venv/installed ## Resolve the dependency groups into locks/*.txt (UPGRADE=--upgrade: newer versions too)

@@ -1,0 +1,121 @@
+"""The compose project as an operator meets it: started from nothing, asked, killed, scaled, stopped. In this order."""
+
+import time
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.images.conftest import Project, until
+
+pytestmark = pytest.mark.timeout(2_400)
+
+SOURCES = {"coingecko", "coinpaprika", "csv"}
+LONG_RUNNING = ["producer-coingecko", "producer-coinpaprika", "producer-csv", "normalizer", "query", "sandbox"]
+KILL_THE_SERVICE = (
+    "import os, signal\n"
+    "own = [int(each) for each in os.listdir('/proc') if each.isdecimal() and int(each) not in (1, os.getpid())]\n"
+    "os.kill(min(own), signal.SIGKILL)"
+)
+"""Process 1 is the engine's init, which cannot be killed from within; the service is its first child."""
+MOST_SECONDS_TO_STOP = 10.0
+COUNTS_ADD_UP = (
+    "SELECT sum(fetched) = sum(unchanged + stored + duplicate + dead_lettered) FROM etl_runs WHERE status = 'succeeded'"
+)
+STORED_IS_THERE = """
+    SELECT sum(stored)
+        <= (SELECT count(*) FROM raw_coingecko) + (SELECT count(*) FROM raw_coinpaprika) + (SELECT count(*) FROM raw_csv)
+    FROM etl_runs WHERE status = 'succeeded'"""
+"""At most: a run that is under way has stored rows too."""
+
+
+def lag_is_gone(project: Project) -> bool:
+    checkpoints: list[dict[str, Any]] = project.ask("GET", "/stats/checkpoints").body["checkpoints"]
+    return all(each["lag_messages"] == 0 for each in checkpoints)
+
+
+def run_everything(project: Project) -> list[dict[str, Any]]:
+    answer = project.ask("POST", "/etl/run-all", token=project.token)
+    assert answer.status == 200, answer.body
+    runs: list[dict[str, Any]] = answer.body["runs"]
+    assert {run["source"] for run in runs} == SOURCES
+    return runs
+
+
+def assert_every_tick_arrived(project: Project) -> None:
+    """The counts of the runs that have ended add up, and what they say was stored is there."""
+    assert project.query(COUNTS_ADD_UP) == "t"
+    assert project.query(STORED_IS_THERE) == "t"
+
+
+def test_the_jobs_ended_and_everything_else_is_healthy(project: Project) -> None:
+    for job in ("migrate", "topics"):
+        (container,) = project.containers(job)
+        assert (container["State"]["Status"], container["State"]["ExitCode"]) == ("exited", 0)
+    for service in LONG_RUNNING:
+        (container,) = project.containers(service)
+        assert container["State"]["Health"]["Status"] == "healthy", container["State"]
+
+
+def test_data_are_served_and_say_that_they_are_made_up(project: Project) -> None:
+    until(lambda: project.ask("GET", "/data?limit=1").body["total"] > 0, "assets")
+    assert project.ask("GET", "/health").body["sandbox"] is True
+
+
+def test_nobody_polls_without_the_token(project: Project) -> None:
+    assert project.ask("POST", "/etl/run/csv").status == 401
+
+
+def test_all_three_sources_are_run(project: Project) -> None:
+    runs = run_everything(project)
+    assert {run["status"] for run in runs} == {"succeeded"}, runs
+    assert_every_tick_arrived(project)
+
+
+@pytest.mark.parametrize("service", ["normalizer", "producer-coinpaprika", "query"])
+def test_a_service_that_is_killed_comes_back_and_goes_on(project: Project, service: str) -> None:
+    (before,) = project.containers(service)
+    project.compose("exec", "-T", service, "python", "-c", KILL_THE_SERVICE)
+
+    def is_back() -> bool:
+        (now,) = project.containers(service)
+        return (now["RestartCount"], now["State"]["Health"]["Status"]) == (before["RestartCount"] + 1, "healthy")
+
+    took = until(is_back, f"the return of {service}")
+    (after,) = project.containers(service)
+    assert datetime.fromisoformat(after["State"]["StartedAt"]) > datetime.fromisoformat(before["State"]["StartedAt"])
+    print(f"{service} was killed and healthy again after {took:.1f} s")
+    assert {run["status"] for run in run_everything(project)} == {"succeeded"}
+    assert_every_tick_arrived(project)
+
+
+def test_normalizers_and_producers_are_scaled_up_and_down(project: Project) -> None:
+    for normalizers, producers in ((3, 2), (1, 1)):
+        scales = (f"normalizer={normalizers}", f"producer-coingecko={producers}")
+        project.compose("up", "--detach", "--wait", *(word for scale in scales for word in ("--scale", scale)))
+        until(partial(has_members, project, normalizers), f"{normalizers} normalizers in the group")
+        assert {run["status"] for run in run_everything(project)} == {"succeeded"}
+        assert_every_tick_arrived(project)
+
+
+def has_members(project: Project, wanted: int) -> bool:
+    members: int | None = project.ask("GET", "/stats/checkpoints").body["members"]
+    return members == wanted
+
+
+def test_the_operators_command_reaches_the_broker_and_the_database(project: Project) -> None:
+    until(lambda: lag_is_gone(project), "an end of the lag")
+    assert "is 0 messages behind" in project.compose("run", "--rm", "operator", "lag")
+    assert "missing" not in project.compose("run", "--rm", "operator", "migrate", "--status")
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_a_service_stops_when_it_is_told_to(project: Project, service: str) -> None:
+    began = time.monotonic()
+    project.compose("stop", service)
+    took = time.monotonic() - began
+    (container,) = project.containers(service)
+    assert container["State"]["ExitCode"] == 0
+    assert took < MOST_SECONDS_TO_STOP
+    print(f"{service} stopped in {took:.1f} s")
