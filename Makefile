@@ -20,6 +20,10 @@ help: ## Show these commands
 run: .venv/installed ## Kafka, Postgres and every service here; Ctrl-C stops them (ARGS="--no-producers")
 	@exec $(PY) -m services.cli up $(ARGS) # exec, or a SIGTERM that make hands on would end a shell and not this
 
+.PHONY: dev
+dev: .venv/installed ## As run, and each service is started again when its code is saved (ARGS="--verbose")
+	@exec $(PY) -m services.cli up --reload $(ARGS)
+
 .PHONY: test
 test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
 	@$(PY) -m pytest -q -n auto --dist worksteal $(ARGS)
