@@ -1,6 +1,7 @@
 """The compose project as an operator meets it: started from nothing, asked, killed, scaled, stopped. In this order."""
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -28,6 +29,19 @@ STORED_IS_THERE = """
         <= (SELECT count(*) FROM raw_coingecko) + (SELECT count(*) FROM raw_coinpaprika) + (SELECT count(*) FROM raw_csv)
     FROM etl_runs WHERE status = 'succeeded'"""
 """At most: a run that is under way has stored rows too."""
+EVERYTHING = """
+    WITH raw AS (
+        SELECT tick_id FROM raw_coingecko UNION ALL SELECT tick_id FROM raw_coinpaprika UNION ALL SELECT tick_id FROM raw_csv
+    ), told AS (
+        SELECT asset_uid, (to_jsonb(assets) - 'version' - 'updated_at' - 'changed_by')::text AS whole FROM assets
+    )
+    SELECT (SELECT md5(string_agg(concat_ws(' ', source, source_id, tick_id), ',' ORDER BY source, source_id)) FROM quotes),
+           (SELECT md5(string_agg(whole, ',' ORDER BY asset_uid)) FROM told),
+           (SELECT md5(string_agg(tick_id::text, ',' ORDER BY tick_id)) FROM raw),
+           (SELECT count(*) FROM raw),
+           (SELECT count(*) FROM etl_runs WHERE status = 'succeeded')"""
+"""What a replay must bring back: all but what tells of the replay itself."""
+DUMP = "/tmp/kasparro.dump"  # noqa: S108 - in the container
 
 
 def lag_is_gone(project: Project) -> bool:
@@ -35,10 +49,10 @@ def lag_is_gone(project: Project) -> bool:
     return all(each["lag_messages"] == 0 for each in checkpoints)
 
 
-def run_everything(project: Project) -> list[dict[str, Any]]:
+def run_everything(project: Project) -> Sequence[Mapping[str, Any]]:
     answer = project.ask("POST", "/etl/run-all", token=project.token)
     assert answer.status == 200, answer.body
-    runs: list[dict[str, Any]] = answer.body["runs"]
+    runs = [report["run"] for report in answer.body["runs"]]
     assert {run["source"] for run in runs} == SOURCES
     return runs
 
@@ -119,3 +133,27 @@ def test_a_service_stops_when_it_is_told_to(project: Project, service: str) -> N
     assert container["State"]["ExitCode"] == 0
     assert took < MOST_SECONDS_TO_STOP
     print(f"{service} stopped in {took:.1f} s")
+
+
+def test_a_restored_backup_is_healed_by_an_offset_reset(project: Project) -> None:
+    """As docs/operations.md says: the database of yesterday, and what came since then from the topics."""
+    project.compose("up", "--detach", "--wait")
+    run_everything(project)
+    postgres = "exec", "-T", "postgres"
+    project.compose(*postgres, "pg_dump", "-U", "kasparro", "-Fc", "-f", DUMP, "kasparro")
+    run_everything(project)
+    project.compose("stop", "producer-coingecko", "producer-coinpaprika", "producer-csv")
+    until(lambda: lag_is_gone(project), "an end of the lag")
+    before = project.query(EVERYTHING)
+
+    project.compose("stop", "normalizer", "query")
+    project.compose(*postgres, "dropdb", "-U", "kasparro", "--force", "kasparro")
+    project.compose(*postgres, "createdb", "-U", "kasparro", "kasparro")
+    project.compose(*postgres, "pg_restore", "-U", "kasparro", "-d", "kasparro", "-e", DUMP)
+    restored = project.query(EVERYTHING)
+    assert restored != before
+    project.compose("run", "--rm", "operator", "migrate")
+    said = project.compose("run", "--rm", "operator", "replay", "--to", "beginning").splitlines()
+    project.compose("up", "--detach", "--wait", "normalizer", "query")
+    took = until(lambda: project.query(EVERYTHING) == before, "the same rows as before")
+    print(f"before   {before}\nrestored {restored}\n{said[-1]}\nthe same rows as before after {took:.1f} s")
