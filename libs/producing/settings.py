@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from libs.process.settings import Settings
+from libs.process.settings import TracingSettings
 from libs.telemetry.serving import HealthAddress
 
 
-class HealthSettings(Settings):
-    """Its own small HTTP server."""
+class TellingSettings(TracingSettings):
+    """Its own small HTTP server, and its spans."""
 
     producer_health_host: str = Field(
         "127.0.0.1", description="Address that a producer's GET /health, /ready and /metrics listen on"

@@ -1,8 +1,8 @@
 """What a producer tells of itself, made in one place: its health, what it counts, and what its gauges read."""
 
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from libs.process.clock import Clock
@@ -17,7 +17,7 @@ from libs.telemetry.labels import STATUS
 from libs.telemetry.meters import Meters, Reading
 from libs.telemetry.outage_gauges import outage_readings
 from libs.telemetry.serving import HealthAddress, serving_health
-from libs.telemetry.tracing import UNRECORDED, Tracer
+from libs.telemetry.tracing import UNRECORDED, Tracer, opened_tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,17 @@ def telling_of(service: str, source: str, clock: Clock) -> Telling:
     """Make it. `service` is who this is in logs and metrics."""
     meters = Meters(service, installed_version())
     return Telling(meters, Measures(meters, source, clock), ProducerHealth(clock, OutageBoard(clock)))
+
+
+@asynccontextmanager
+async def opened_telling(
+    service: str, source: str, clock: Clock, *, address: HealthAddress | None, spans_to: str | None
+) -> AsyncIterator[Telling]:
+    """Serve it over HTTP at `address`, and send spans to a collector, while the block runs; None: nowhere."""
+    async with opened_tracer(service, installed_version(), spans_to) as tracer:
+        telling = replace(telling_of(service, source, clock), tracer=tracer)
+        async with telling.serving(address):
+            yield telling
 
 
 @dataclass(frozen=True, slots=True)
