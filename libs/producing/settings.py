@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from libs.process.settings import TracingSettings
+from libs.producing.telling import Audience
 from libs.telemetry.serving import HealthAddress
 
 
@@ -17,8 +18,7 @@ class TellingSettings(TracingSettings):
     )
 
     @property
-    def health_address(self) -> HealthAddress | None:
-        """Where health is served; None for nowhere."""
-        if not self.producer_health_port:
-            return None
-        return HealthAddress(self.producer_health_host, self.producer_health_port, "PRODUCER_HEALTH_PORT")
+    def audience(self) -> Audience:
+        """The same as a value."""
+        address = HealthAddress(self.producer_health_host, self.producer_health_port, "PRODUCER_HEALTH_PORT")
+        return Audience(address if self.producer_health_port else None, self.otel_exporter_otlp_endpoint)

@@ -21,6 +21,14 @@ from libs.telemetry.tracing import UNRECORDED, Tracer, opened_tracer
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """Where a process tells of itself; None: nowhere. `spans_to` is an OpenTelemetry collector."""
+
+    address: HealthAddress | None
+    spans_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """One process's."""
 
@@ -41,13 +49,11 @@ def telling_of(service: str, source: str, clock: Clock) -> Telling:
 
 
 @asynccontextmanager
-async def opened_telling(
-    service: str, source: str, clock: Clock, *, address: HealthAddress | None, spans_to: str | None
-) -> AsyncIterator[Telling]:
-    """Serve it over HTTP at `address`, and send spans to a collector, while the block runs; None: nowhere."""
-    async with opened_tracer(service, installed_version(), spans_to) as tracer:
+async def opened_telling(service: str, source: str, clock: Clock, audience: Audience) -> AsyncIterator[Telling]:
+    """Tell of the process, over HTTP and to a collector, while the block runs."""
+    async with opened_tracer(service, installed_version(), audience.spans_to) as tracer:
         telling = replace(telling_of(service, source, clock), tracer=tracer)
-        async with telling.serving(address):
+        async with telling.serving(audience.address):
             yield telling
 
 

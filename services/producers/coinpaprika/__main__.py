@@ -23,9 +23,7 @@ async def produce(settings: CoinPaprikaSettings) -> None:
     clock = SystemClock()
     connection = settings.kafka_connection(SERVICE)
     async with (
-        opened_telling(
-            *(SERVICE, "coinpaprika", clock), address=settings.health_address, spans_to=settings.otel_exporter_otlp_endpoint
-        ) as telling,
+        opened_telling(SERVICE, "coinpaprika", clock, settings.audience) as telling,
         open_session(settings.base_url) as session,
     ):
         provider = Provider(

@@ -22,9 +22,7 @@ async def produce(settings: CsvSettings) -> None:
     """Wire the replica and run it. Nobody meters a file."""
     clock = SystemClock()
     connection = settings.kafka_connection(SERVICE)
-    async with opened_telling(
-        *(SERVICE, "csv", clock), address=settings.health_address, spans_to=settings.otel_exporter_otlp_endpoint
-    ) as telling:
+    async with opened_telling(SERVICE, "csv", clock, settings.audience) as telling:
         replica = Replica(
             fetcher=CsvFiles(settings.csv_path, clock),
             connection=connection,
