@@ -13,7 +13,7 @@ PLACE = ("raw", 3)
 
 def chunk(start: int, end: int, *, logged_at_ms: int = 0) -> Chunk:
     records = [SimpleNamespace(offset=offset, timestamp=logged_at_ms + offset) for offset in range(start, end)]
-    return Chunk(*PLACE, records, start, end, None)  # type: ignore[arg-type] # of a record only its time is looked at
+    return Chunk(*PLACE, records, start, end, None)
 
 
 def test_the_first_record_of_the_first_chunk_that_is_unapplied_is_the_oldest() -> None:
