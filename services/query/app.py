@@ -18,6 +18,7 @@ from libs.process.version import installed_version
 from libs.sources.catalogue import SOURCES
 from libs.telemetry.meters import Meters
 from libs.telemetry.serving import exposing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 from services.query.access import ACCESS, Access
 from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
@@ -47,6 +48,7 @@ from services.query.keys import (
     SERVING,
     TOPICS,
     TOTALS,
+    TRACER,
     UNSETTLED,
     LastSuccesses,
     Serving,
@@ -86,6 +88,7 @@ def create_app(
     sandbox: bool,
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+    tracer: Tracer = UNRECORDED,
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
     app, version = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY), installed_version()
@@ -99,6 +102,7 @@ def create_app(
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[TRACER] = tracer
     app[MEASURES] = Measures(meters)
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
     app.cleanup_ctx.append(_reading_gauges(meters))

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FILES = ("docker-compose.yml", "deploy/compose.sandbox.yml")
 collect_ignore = [] if os.environ.get("KASPARRO_TEST_IMAGES") else ["test_project.py", "test_each_image.py"]
 
+PORTS = ("PORT", "KASPARRO_KAFKA_PORT", "KASPARRO_POSTGRES_PORT", "KASPARRO_SANDBOX_PORT")
 COMMAND_SECONDS = 1_800.0
 """Building everything, packages fetched, on a machine that is busy."""
 ANSWER_SECONDS = 330.0
@@ -41,19 +42,14 @@ class Project:
 
     name: str = field(default_factory=lambda: f"kasparro-test-{uuid4().hex[:8]}")
     token: str = field(default_factory=lambda: uuid4().hex)
-    port: int = field(default_factory=free_port)
+    ports: dict[str, str] = field(default_factory=lambda: {name: str(free_port()) for name in PORTS})
+    """Chosen once: a service whose variables change is started anew."""
 
     @property
     def environment(self) -> dict[str, str]:
         """A small market that moves at each second, so that each run has news."""
-        ports = ("KASPARRO_KAFKA_PORT", "KASPARRO_POSTGRES_PORT", "KASPARRO_SANDBOX_PORT")
-        own = {"PORT": str(self.port), "API_TOKEN": self.token, "SANDBOX_STEP_SECONDS": "1"}
-        small = {
-            "SANDBOX_COINGECKO_LISTINGS": "300",
-            "SANDBOX_COINPAPRIKA_LISTINGS": "400",
-            "COINGECKO_REQUESTS_PER_MINUTE": "600",
-        }
-        return {**os.environ, **own, **small, **{name: str(free_port()) for name in ports}}
+        small = {"SANDBOX_COINGECKO_LISTINGS": "300", "SANDBOX_COINPAPRIKA_LISTINGS": "400", "SANDBOX_STEP_SECONDS": "1"}
+        return {**os.environ, **self.ports, **small, "API_TOKEN": self.token, "COINGECKO_REQUESTS_PER_MINUTE": "600"}
 
     def compose(self, *words: str) -> str:
         """Run docker compose; return what it said. What fails fails the test, with its words."""
@@ -69,7 +65,7 @@ class Project:
     def ask(self, method: str, path: str, *, token: str | None = None) -> Answer:
         """Ask the API; an error of HTTP is an answer too."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method, headers=headers)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['PORT']}{path}", method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - the same
                 return Answer(answer.status, json.loads(answer.read()))
