@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 UV := $(shell command -v uv || echo .tools/uv/bin/uv)
 GROUPS := dev cli normalizer producer query sandbox
+COMPOSE := docker compose $(if $(filter always,$(SANDBOX)),-f docker-compose.yml -f deploy/compose.sandbox.yml)
 export PYTHON
 
 .PHONY: help
@@ -19,6 +20,10 @@ help: ## Show these commands
 run: .venv/installed ## Kafka, Postgres and every service here; Ctrl-C stops them (ARGS="--no-producers")
 	@exec $(PY) -m services.cli up $(ARGS) # exec, or a SIGTERM that make hands on would end a shell and not this
 
+.PHONY: dev
+dev: .venv/installed ## As run, and each service is started again when its code is saved (ARGS="--verbose")
+	@exec $(PY) -m services.cli up --reload $(ARGS)
+
 .PHONY: test
 test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
 	@$(PY) -m pytest -q -n auto --dist worksteal $(ARGS)
@@ -31,6 +36,10 @@ test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUND
 test-kubernetes: .venv/installed ## The tests of deploy/kubernetes with kustomize at hand, which Go installs into .tools
 	@test -x .tools/go/kustomize || GOBIN="$(CURDIR)/.tools/go" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 	@PATH="$(CURDIR)/.tools/go:$$PATH" $(PY) -m pytest -q -n0 tests/unit/kubernetes $(ARGS)
+
+.PHONY: test-images
+test-images: .venv/installed ## Build the images and put the compose project to the test; needs a Docker engine (ARGS="-k killed")
+	@KASPARRO_TEST_IMAGES=yes $(PY) -m pytest -q -n0 -s tests/images $(ARGS)
 
 .PHONY: bench
 bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro", "--help")
@@ -73,9 +82,31 @@ kubernetes: .venv/installed ## Render deploy/kubernetes into what its tests read
 migration: .venv/installed ## A new, empty migration with its rollback: make migration NAME=add-price-index
 	@$(PY) -m services.cli migrate new "$(NAME)"
 
+.PHONY: images
+images: ## Build the images, dated by the commit (KASPARRO_VERSION=0.1.0: their tag)
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker compose -f docker-compose.yml -f deploy/compose.sandbox.yml --profile operator build \
+	    --build-arg SOURCE_DATE_EPOCH --build-arg REVISION=$$(git rev-parse HEAD) $(ARGS)
+
+.PHONY: up
+up: ## Everything in containers, built, started and healthy (SANDBOX=always: made-up providers; ARGS="--scale normalizer=3")
+	@$(COMPOSE) up --build --detach --wait $(ARGS)
+	@echo "Kasparro serves http://$$($(COMPOSE) port query 8000)/data. make logs, make health, make down"
+
+.PHONY: down
+down: ## Stop the containers and remove them; what they stored stays (SANDBOX=always; ARGS=--volumes: delete that too)
+	@$(COMPOSE) --profile '*' down --remove-orphans $(ARGS)
+
+.PHONY: logs
+logs: ## Follow the logs of all containers (SANDBOX=always; ARGS="normalizer")
+	@exec $(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+.PHONY: logs-api
+logs-api: ## Follow the log of the HTTP API's container (SANDBOX=always)
+	@exec $(COMPOSE) logs --follow --tail 100 $(ARGS) query
+
 .PHONY: health
-health: .venv/installed ## What the running API says of itself
-	@$(PY) -m services.cli health
+health: .venv/installed ## What the running API says of itself, here or in containers (SANDBOX=always); fails when it does not answer
+	@at=$$($(COMPOSE) port query 8000 2>/dev/null || true); test -z "$$at" || export KASPARRO_API_URL="http://$$at"; $(PY) -m services.cli health
 
 .PHONY: lock
 lock: .venv/installed ## Resolve the dependency groups into locks/*.txt (UPGRADE=--upgrade: newer versions too)

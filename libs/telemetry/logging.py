@@ -14,12 +14,12 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, ProcessorReturnValue, WrappedLogger
 
-QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access", "libs.streaming")
+QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access", "libs.streaming", "opentelemetry")
 """Libraries whose INFO is about themselves; their warnings still come through. Faust speaks under the names of our modules too,
 of those whose classes extend its own; we ourselves never go through stdlib logging."""
 
-REPEATING = ("aiokafka", "faust", "mode")
-"""Libraries that say the same many times a second while the broker is away."""
+REPEATING = ("aiokafka", "faust", "mode", "opentelemetry")
+"""Libraries that say the same again and again while the broker, or the collector of spans, is away."""
 REPEAT_SECONDS = 60.0
 MOST_REMEMBERED = 256
 

@@ -1,12 +1,19 @@
 """Spans as the services make them. Nobody records them unless an endpoint is set; the ids travel either way."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from secrets import token_hex
 from typing import Final, Protocol
 
+import structlog
+
 from libs.contracts.trace_context import TraceContext
 
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS: Final = 1.0
+"""What a process gives a collector at its end."""
 Attributes = Mapping[str, str | int | float]
 NOTHING: Final[Attributes] = {}
 
@@ -67,3 +74,22 @@ def new_trace() -> TraceContext:
 
 
 UNRECORDED: Final = Unrecorded()
+
+
+@asynccontextmanager
+async def opened_tracer(service: str, version: str, endpoint: str | None) -> AsyncIterator[Tracer]:
+    """Record spans while the block runs, if there is an endpoint to send them to, and send the last of them at its end.
+
+    Without one nothing of OpenTelemetry is imported: it takes 9 MB and 0.2 s of a processor.
+    """
+    if endpoint is None:
+        yield UNRECORDED
+        return
+    from libs.telemetry.opentelemetry_export import ExportingTracer
+
+    tracer = ExportingTracer(service, version, endpoint)
+    log.info("tracing", endpoint=endpoint)
+    try:
+        yield tracer
+    finally:
+        await asyncio.to_thread(tracer.close, CLOSE_SECONDS)

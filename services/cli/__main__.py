@@ -60,6 +60,7 @@ def up(
         int | None, typer.Option(help="Port of the embedded database (KASPARRO_POSTGRES_PORT).", min=1, max=LARGEST_PORT)
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every line of the services' logs.")] = False,
+    reload: Annotated[bool, typer.Option("--reload", help="Start a service again when its code is saved.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Run everything on this machine until Ctrl-C: Kafka, Postgres, topics, tables, producers, normalizer, HTTP API.
@@ -86,7 +87,7 @@ def up(
             return
         from services.cli.up import Wish, run_up  # late: an image that only migrates has no broker to start
 
-        run_up(Wish(settings, parts, verbose), screen)
+        run_up(Wish(settings, parts, verbose, reload), screen)
 
 
 @app.command()

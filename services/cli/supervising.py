@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.devstack.children import Child, Nursery
@@ -29,6 +29,8 @@ class Service:
     log: Path
     child: Child | None = None
     restarts: int = 0
+    asked_again: asyncio.Event = field(default_factory=asyncio.Event)
+    """Somebody wants it started anew: its end is no failure then, and no pause is kept."""
 
     def start(self, nursery: Nursery) -> Child:
         """Start it; a child that has ended is let go."""
@@ -36,6 +38,12 @@ class Service:
             nursery.forget(self.child)
         self.child = nursery.start(self.name, command_of(self.name), log=self.log, environment=self.environment, folder=ROOT)
         return self.child
+
+    def start_again(self) -> None:
+        """Stop it, for whoever keeps it running to start it at once."""
+        self.asked_again.set()
+        if self.child is not None and self.child.is_running:
+            self.child.ask_to_stop()
 
 
 async def keep_running(
@@ -47,6 +55,10 @@ async def keep_running(
         started = time.monotonic()
         child = service.start(nursery)
         await child.until_ended()
+        if service.asked_again.is_set():
+            service.asked_again.clear()
+            pause = FIRST_PAUSE_SECONDS
+            continue
         code = child.process.returncode
         if code == EXIT_BAD_SETTINGS:
             raise ServiceFailedError(f"{service.name} refuses its settings:\n{child.last_words()}")
@@ -54,5 +66,16 @@ async def keep_running(
         screen.warn(f"{service.name} ended with exit code {code}; starting it again in {pause:.0f} s. Its log: {service.log}")
         screen.log_line(service.name, readable(child.last_words()))
         service.restarts += 1
-        await sleep(pause)
+        await _until_asked_again(service, sleep(pause))
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _until_asked_again(service: Service, pause: Awaitable[None]) -> None:
+    """Keep the pause, but for somebody who has mended what it ended by."""
+    waits = [asyncio.ensure_future(pause), asyncio.ensure_future(service.asked_again.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    service.asked_again.clear()

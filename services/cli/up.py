@@ -17,6 +17,7 @@ from libs.process.shutdown import run_until_stopped
 from services.cli.errors import CannotListenError, MixedDataError, PortTakenError
 from services.cli.parts import POSTGRES, QUERY, Parts, listed
 from services.cli.providers import PROVIDERS, Provider, reachable
+from services.cli.reloading import reload_when_saved
 from services.cli.screen import Screen
 from services.cli.settings import UpSettings, is_named
 from services.cli.stack import Stack, patiently
@@ -34,6 +35,7 @@ class Wish:
     settings: UpSettings
     parts: Parts
     verbose: bool = False
+    reload: bool = False
 
 
 def run_up(wish: Wish, screen: Screen) -> None:
@@ -56,6 +58,8 @@ async def _run(wish: Wish, nursery: Nursery, screen: Screen) -> None:
         tasks.create_task(stack.watch_disk(), name="disk")
         await start_everything(stack)
         stack.follow_logs(everything=wish.verbose)
+        if wish.reload:
+            tasks.create_task(reload_when_saved(stack.services, screen), name="reload")
         stack.say_where()
         await _until_useful(stack)
         _show_banner(stack)

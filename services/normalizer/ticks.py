@@ -2,8 +2,8 @@
 
 from asyncio import Queue, TaskGroup
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,9 +19,11 @@ from libs.streaming.agents import Chunks
 from libs.streaming.chunks import Chunk
 from services.normalizer.inlets import Inlet
 from services.normalizer.lanes import Lane, Most, Read, runs_in
+from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
 from services.normalizer.reading import Rejected, dead_letter, read_in_turns, set_aside
+from services.normalizer.spans import Between, Work, tell_spans
 from services.normalizer.traces import traces_in, traces_of
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class _Applied(NamedTuple):
 
     reads: Sequence[Read]
     written: Sequence[Written]
+    stored: Between
 
 
 async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, most: Most) -> None:
@@ -79,14 +82,17 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
 async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Applied]) -> None:
     while True:
         reads = await lane.take()  # of one topic
-        with _telling_of(reads), _timing(reads, publisher.outlets):
+        started = publisher.outlets.clock.monotonic()
+        with _telling_of(reads):
             written = await _write_together(reads, publisher)  # waits an outage out
-        await applied.put(_Applied(reads, written))
+        stored = Between(started, publisher.outlets.clock.monotonic())
+        _measure(reads, stored, publisher.outlets.measures)
+        await applied.put(_Applied(reads, written, stored))
 
 
 async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunks, publisher: AssetPublisher) -> None:
     while True:
-        reads, written = await applied.get()
+        reads, written, stored = await applied.get()
         with _telling_of(reads):
             started = outlets.clock.monotonic()
             traces = traces_of([(read.traces, read.entries) for read in reads])
@@ -94,8 +100,10 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
             for read in reads:
                 chunks.acknowledge(read.chunk)  # nothing else moves an offset
                 outlets.unapplied.applied((read.chunk.topic, read.chunk.partition), read.chunk.end)
-            outlets.measures.stage("publish", outlets.clock.monotonic() - started)
+            publishing = Between(started, outlets.clock.monotonic())
+            outlets.measures.stage("publish", publishing.seconds)
             counted = _total(written)
+            tell_spans(outlets.tracer, outlets.clock, Work(reads, stored, publishing, traces, counted))
             outlets.measures.applied(reads[0].inlet.source.name, counted, published=published)
             log.info(
                 "chunk_stored",
@@ -108,15 +116,12 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
             )
 
 
-@contextmanager
-def _timing(reads: Sequence[Read], outlets: Outlets) -> Iterator[None]:
-    """Measure one transaction of chunks, and what they have waited for it."""
-    started = outlets.clock.monotonic()
+def _measure(reads: Sequence[Read], stored: Between, measures: Measures) -> None:
+    """Count and time one transaction of chunks, and what they have waited for it."""
     for read in reads:
-        outlets.measures.stage("wait", started - read.done)
-    yield
-    outlets.measures.stage("store", outlets.clock.monotonic() - started)
-    outlets.measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
+        measures.stage("wait", stored.began - read.done)
+    measures.stage("store", stored.seconds)
+    measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
 
 
 def _telling_of(reads: Sequence[Read]) -> AbstractContextManager[object]:

@@ -5,12 +5,27 @@ from ipaddress import ip_address
 from pydantic import Field
 
 from libs.process.kafka_settings import KafkaSettings
-from libs.process.settings import AlertSettings, ApiToken, LogSettings, PostgresSettings, ProgressSettings, SandboxSettings
+from libs.process.settings import (
+    AlertSettings,
+    ApiToken,
+    LogSettings,
+    PostgresSettings,
+    ProgressSettings,
+    SandboxSettings,
+    TracingSettings,
+)
 from libs.process.source_settings import SourceSettings
 
 
 class QuerySettings(
-    LogSettings, KafkaSettings, PostgresSettings, ProgressSettings, SandboxSettings, SourceSettings, AlertSettings
+    LogSettings,
+    KafkaSettings,
+    PostgresSettings,
+    ProgressSettings,
+    SandboxSettings,
+    SourceSettings,
+    AlertSettings,
+    TracingSettings,
 ):
     """The query service's environment."""
 

@@ -9,7 +9,7 @@ from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.producing.provider import Provider, open_session
 from libs.producing.replica import Replica
-from libs.producing.telling import telling_of
+from libs.producing.telling import opened_telling
 from libs.producing.topics import topics_of
 from libs.telemetry.logging import configure_logging
 from services.producers.binance.fetcher import Binance
@@ -21,9 +21,11 @@ SERVICE = "producer-binance"
 async def produce(settings: BinanceSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
-    telling = telling_of(SERVICE, "binance", clock)
     connection = settings.kafka_connection(SERVICE)
-    async with open_session(settings.binance_base_url) as session:
+    async with (
+        opened_telling(SERVICE, "binance", clock, settings.audience) as telling,
+        open_session(settings.binance_base_url) as session,
+    ):
         provider = Provider(
             name="Binance",
             base_url=settings.binance_base_url,
@@ -42,7 +44,7 @@ async def produce(settings: BinanceSettings) -> None:
             clock=clock,
             telling=telling,
         )
-        async with telling.serving(settings.health_address), admitted(partial(knock, connection), clock=clock):
+        async with admitted(partial(knock, connection), clock=clock):
             await replica.run()
 
 

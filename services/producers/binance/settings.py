@@ -7,7 +7,7 @@ from pydantic import Field
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import LogSettings, ScheduleSettings
 from libs.producing.quota import Budget
-from libs.producing.settings import HealthSettings
+from libs.producing.settings import TellingSettings
 
 MARKET_DATA_HOST = "https://data-api.binance.vision/api/v3"
 """Binance's host for public market data: no key, and nothing that trades."""
@@ -17,7 +17,7 @@ TICKERS_WEIGHT = 80
 """What one request for every pair costs of it; the producer sends no other kind."""
 
 
-class BinanceSettings(LogSettings, KafkaSettings, ScheduleSettings, HealthSettings):
+class BinanceSettings(LogSettings, KafkaSettings, ScheduleSettings, TellingSettings):
     """The Binance producer's environment."""
 
     binance_base_url: str = Field(

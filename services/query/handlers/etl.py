@@ -135,14 +135,15 @@ def _tracing(request: web.Request, story: RunStory) -> Iterator[TraceContext]:
     """Have a span for a run that is asked for: in the caller's trace if there is one, else in one that is the run itself."""
     caller = read_traceparent(request.headers.get(TRACEPARENT, ""))
     resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else request.path
     attributes = {
         "http.request.method": request.method,
-        "http.route": resource.canonical if resource is not None else "",
+        "http.route": route,
         "kasparro.source": story.source,
         "kasparro.run_id": str(story.run_id),
     }
     own = None if caller is not None else context_of_run(story.run_id)
-    with request.app[TRACER].span("run requested", parent=caller, own=own, attributes=attributes) as trace:
+    with request.app[TRACER].span(f"{request.method} {route}", parent=caller, own=own, attributes=attributes) as trace:
         request[TRACES] = [*request.get(TRACES, ()), trace]
         yield trace
 
