@@ -5,7 +5,7 @@ only news is looked at; a change that is systematic is in nearly any of them. A 
 says how far it goes. Which rows those are depends on the run alone, so a decision that is made anew is the same decision.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -93,15 +93,17 @@ class Looking:
     def _spread(self, count: int, of: int) -> Sequence[int]:
         return spread(count, of, self.run_id.int)
 
-    def _decoded(self, places: Sequence[int]) -> Iterator[Mapping[str, Any]]:
+    def _decoded(self, places: Sequence[int]) -> list[Mapping[str, Any]]:
         """Read rows; what is none is a dead letter, and no drift."""
+        decoded: list[Mapping[str, Any]] = []
         for place in places:
             try:
                 row = _anything.decode(self.rows[place])
             except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
                 continue
             if isinstance(row, dict):
-                yield row
+                decoded.append(row)
+        return decoded
 
 
 def tell_drift(shard_log: FilteringBoundLogger, drift: Sequence[FieldDrift]) -> None:
