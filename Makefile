@@ -47,6 +47,10 @@ format: .venv/installed ## Put the code in its format, and mend what ruff can me
 schemas: .venv/installed ## Write the topics' JSON Schemas and AsyncAPI document anew from the code
 	@$(PY) -m libs.contracts
 
+.PHONY: metrics-table
+metrics-table: .venv/installed ## Write the table of docs/metrics.md anew from the code
+	@$(PY) -m libs.telemetry
+
 .PHONY: migration
 migration: .venv/installed ## A new, empty migration with its rollback: make migration NAME=add-price-index
 	@$(PY) -m services.cli migrate new "$(NAME)"

@@ -1,7 +1,7 @@
 """Working through a topic as a member of a consumer group: one task a partition, for as long as it is ours."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -60,21 +60,35 @@ class OwnedPartition:
 
 
 Work = Callable[[OwnedPartition], Awaitable[None]]
+OnChange = Callable[[Sequence[int] | None], None]
+"""Hears of each assignment: the partitions that are ours now, or None while we have to give them up for the next one."""
+
+
+def _nothing(_: Sequence[int] | None) -> None:
+    return
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # a class of a library without types
     """Starts the work of each partition that we get and ends it before we give the partition up."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, own: Callable[[set[TopicPartition]], list[OwnedPartition]], work: Work) -> None:
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        own: Callable[[set[TopicPartition]], list[OwnedPartition]],
+        work: Work,
+        on_change: OnChange,
+    ) -> None:
         self._tasks = tasks
         self._own = own
         self._work = work
+        self._on_change = on_change
         self._running: list[asyncio.Task[None]] = []
         self.leaving = False
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Assignments are given whole, so all work ends."""
         running, self._running = self._running, []
+        self._on_change(None)
         for task in running:
             task.cancel()
         if running:
@@ -86,6 +100,7 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # a class of
         if self.leaving:
             return
         owned = self._own(assigned)
+        self._on_change([one.partition for one in owned])
         self._running = [self._tasks.create_task(_run(self._work, one)) for one in owned]
         log.info("partitions_assigned", partitions=sorted(one.partition for one in owned))
 
@@ -94,7 +109,9 @@ async def _run(work: Work, owned: OwnedPartition) -> None:
     await work(owned)
 
 
-async def work_in_group(connection: KafkaConnection, *, group: str, topic: str, work: Work) -> None:
+async def work_in_group(
+    connection: KafkaConnection, *, group: str, topic: str, work: Work, on_change: OnChange = _nothing
+) -> None:
     """Be a member of the group for ever, with `work` running for each partition that is ours.
 
     `work` is cancelled when its partition is taken away, and awaited before it is given up. Offsets are committed by
@@ -110,7 +127,7 @@ async def work_in_group(connection: KafkaConnection, *, group: str, topic: str, 
             return [OwnedPartition(topic, place.partition, group, alone, consumer) for place in sorted(assigned)]
 
         async with asyncio.TaskGroup() as tasks:
-            rebalances = _Rebalances(tasks, own, work)
+            rebalances = _Rebalances(tasks, own, work, on_change)
             consumer.subscribe(topics=[topic], listener=rebalances)
             try:
                 await _watch(consumer)

@@ -32,7 +32,7 @@ class Outage:
 
 
 @dataclass(slots=True)
-class _Wait:
+class Wait:
     """One piece of work that waits."""
 
     dependency: str
@@ -41,21 +41,26 @@ class _Wait:
     tries: int = 0
     error: str = ""
 
+    def failed(self, error: BaseException) -> None:
+        """Note a try that failed."""
+        self.tries += 1
+        self.error = repr(error)[:LONGEST_ERROR]
+
 
 @dataclass(frozen=True, slots=True)
 class OutageBoard:
     """What a process waits for now, for whoever asks after its health. As long as the work that waits: a handful of tasks."""
 
     clock: Clock
-    _waits: list[_Wait] = field(default_factory=list)
+    _waits: list[Wait] = field(default_factory=list)
 
-    def begin(self, dependency: str) -> _Wait:
+    def begin(self, dependency: str) -> Wait:
         """Note that a piece of work waits from now on."""
-        wait = _Wait(dependency, self.clock.utc(), self.clock.monotonic())
+        wait = Wait(dependency, self.clock.utc(), self.clock.monotonic())
         self._waits.append(wait)
         return wait
 
-    def end(self, wait: _Wait) -> None:
+    def end(self, wait: Wait) -> None:
         """Note that it waits no more."""
         self._waits.remove(wait)
 
@@ -87,7 +92,7 @@ async def wait_out(
     The `board` tells of the wait while it lasts, however it ends.
     """
     board = board or OutageBoard(clock)
-    wait: _Wait | None = None
+    wait: Wait | None = None
     said = 0.0
     pause = FIRST_WAIT_SECONDS
     try:
@@ -99,8 +104,7 @@ async def wait_out(
                     raise
                 first = wait is None
                 wait = wait or board.begin(dependency)
-                wait.tries += 1
-                wait.error = repr(error)[:LONGEST_ERROR]
+                wait.failed(error)
                 now = clock.monotonic()
                 if first or now - said >= SAY_AGAIN_SECONDS:
                     said = now

@@ -28,7 +28,7 @@ from libs.domain.shapes import (
 )
 from libs.sources.source import Source
 
-GLANCE_SHARE = 16
+GLANCE_SHARE = 32
 """One in so many rows of the news is glanced at, but never fewer than tell of an absence, nor more than MOST_GLANCED."""
 MOST_GLANCED = 64
 CLOSE_LOOK = 256
@@ -70,7 +70,7 @@ class Looking:
 
     def found(self, news: Sequence[int]) -> Found:
         """Look; `news` are the places of the rows that the shard did not have before."""
-        if self.known is None or self.known.learned_in == self.run_id:
+        if self.known is None or self.known.learned_in == self.run_id or not self.known.shape.fields:
             return self._learned()
         if not news:
             return Found()

@@ -20,6 +20,7 @@ from libs.contracts.run_events import (
     ShardFailed,
     ShardPublished,
 )
+from libs.contracts.trace_context import TraceContext, context_in, context_of_run, trace_fields
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
 from libs.kafka.records import Position, Record
@@ -31,12 +32,15 @@ from libs.producing.clocks import ClockWrongError, check_clock
 from libs.producing.cursors import CursorView, cursor_record, forgotten
 from libs.producing.drift import KnownShape, shape_cursor, tell_drift
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
+from libs.producing.health import Activity
+from libs.producing.measures import Measures
 from libs.producing.messages import command_record, event_record
 from libs.producing.publication import STAGE, News, read_answer
 from libs.producing.quota import KeyQuota
 from libs.producing.row_contents import RowContents
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -52,19 +56,32 @@ class Poller:
     quota: KeyQuota
     clock: Clock
     contents: RowContents
+    measures: Measures
+    activity: Activity
+    tracer: Tracer = UNRECORDED
 
     async def carry_out(self, record: TopicRecord) -> None:
         """Carry out a command; when this returns, its offset has been committed."""
+        with self.activity.carrying_out(record.offset):
+            await self._carry_out(record)
+
+    async def _carry_out(self, record: TopicRecord) -> None:
         command = _command_in(record, self.fetcher.source.name)
         if isinstance(command, Rejection):
             await self._set_aside(record, command)
-        elif command.shard == WHOLE_SOURCE:
-            await self._plan(command, record)
+            return
+        parent = context_in(record.headers) or context_of_run(command.run_id)
+        attributes = {"kasparro.source": command.source, "kasparro.run_id": str(command.run_id), "kasparro.shard": command.shard}
+        if command.shard == WHOLE_SOURCE:
+            with self.tracer.span("plan", parent=parent, attributes=attributes) as trace:
+                await self._plan(command, record, trace)
         else:
-            await self._poll(command, record)
+            with self.tracer.span("poll", parent=parent, attributes=attributes) as trace:
+                await self._poll(command, record, trace)
 
-    async def _plan(self, command: PollCommand, record: TopicRecord) -> None:
-        log_run = log.bind(source=command.source, run_id=str(command.run_id), trigger=command.trigger.value)
+    async def _plan(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
+        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
+        log_run = log.bind(**about, trigger=command.trigger.value)
         shards: Sequence[str] | NothingToDo
         try:
             shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
@@ -73,6 +90,7 @@ class Poller:
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
             return
         if isinstance(shards, NothingToDo):
+            self.measures.run_skipped(command.trigger)
             log_run.info("run_skipped", reason=shards.reason)
             await self._tell(record, self._skipped(command, shards.reason))
             return
@@ -82,7 +100,7 @@ class Poller:
             gone = [shard for shard in self.view.shards if shard not in planned]
             tombstones = [forgotten(self.topics.cursors.name, command.source, shard) for shard in gone]
             commands = [
-                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard})) for shard in planned
+                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard}), trace) for shard in planned
             ]
             return Writing(records=[*tombstones, self._event(self._started(command, planned)), *commands])
 
@@ -94,17 +112,21 @@ class Poller:
         else:
             log_run.info("run_planned", shards=len(planned))
 
-    async def _poll(self, command: PollCommand, record: TopicRecord) -> None:
-        log_shard = log.bind(source=command.source, run_id=str(command.run_id), shard=command.shard)
+    async def _poll(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
+        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
+        log_shard = log.bind(**about, shard=command.shard)
         begun = self.clock.monotonic()
         try:
-            answer = await self._fetched(command)
+            with self.measures.stage("fetch"), self.tracer.span("fetch", parent=trace):
+                answer = await self._fetched(command)
         except FetchFailedError as error:
+            self.measures.shard_failed()
             log_shard.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
-        about = (self.fetcher.source, self.topics, command.run_id, command.shard)
-        read = await worked_on(answer, partial(read_answer, *about, answer, contents=self.contents))
+        self.activity.go_on()
+        of_what = (self.fetcher.source, self.topics, command.run_id, command.shard)
+        read = await worked_on(answer, partial(read_answer, *of_what, answer, contents=self.contents, trace=trace))
         composed: list[News] = []
 
         async def compose() -> Writing:
@@ -113,15 +135,19 @@ class Poller:
             return self._publication(command, cursor, news)
 
         try:
-            written = await self.writer.write(compose, command=record)
+            with self.measures.stage("publish"), self.tracer.span("transaction", parent=trace):
+                written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
+            self.measures.shard_failed()
             log_shard.warning("shard_failed", error=str(error))
             at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
             await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
+            self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
             log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            self.measures.drifted(composed[-1].found.drift)
             tell_drift(log_shard, composed[-1].found.drift)
 
     async def _fetched(self, command: PollCommand) -> Answer:
@@ -162,6 +188,7 @@ class Poller:
         dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
         log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
         await self._write(record, dead_letter)
+        self.measures.set_aside([rejection.reason])
 
     async def _tell(self, record: TopicRecord, *events: RunEvent) -> None:
         await self._write(record, *map(self._event, events))

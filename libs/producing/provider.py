@@ -1,7 +1,7 @@
 """One GET of a provider, made to last: admitted by the quota, bounded in time and size, tried again where that can help."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,7 +17,9 @@ from yarl import URL
 
 from libs.process.clock import Clock
 from libs.producing.fetching import FetchFailedError, Permit
+from libs.producing.measures import Exchange, Measures
 from libs.sources.answers import AnswerError, rows_in
+from libs.telemetry import labels
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class Provider:
     session: aiohttp.ClientSession
     clock: Clock
     key_headers: Mapping[str, SecretStr] = field(default_factory=dict)
+    measures: Measures | None = None
 
     async def get(self, path: str, query: Mapping[str, str], permit: Permit, parse: Callable[[bytes], Parsed]) -> Parsed:
         """Return the parsed answer. Each try is admitted, and so counted, by the permit. Raises FetchFailedError."""
@@ -81,17 +84,23 @@ class Provider:
         url = self.base_url.rstrip("/") + path
         try:
             # A redirect would carry the key to whatever host it names.
-            async with self.session.get(url, params=query, headers=headers, allow_redirects=False) as response:
-                body = await self._body(response)
-                if response.status != HTTPStatus.OK:
-                    await self._refused(response, body, permit)
-                return body
+            with self._exchange() as exchange:
+                async with self.session.get(url, params=query, headers=headers, allow_redirects=False) as response:
+                    exchange.status = labels.BROKEN_OFF
+                    body = await self._body(response)
+                    exchange.answered(response.status)
         except TimeoutError as error:
             raise _TransientError(f"{self.name} did not answer within {self.session.timeout.total:g} s") from error
         except aiohttp.ClientPayloadError as error:
             raise _TransientError(f"{self.name}'s answer broke off before its end: {error}") from error
         except aiohttp.ClientError as error:
             raise _TransientError(f"{self.name} could not be reached at {url}: {_cause(error)}") from error
+        if response.status != HTTPStatus.OK:
+            await self._refused(response, body, permit)
+        return body
+
+    def _exchange(self) -> AbstractContextManager[Exchange]:
+        return nullcontext(Exchange()) if self.measures is None else self.measures.exchange()
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

@@ -11,7 +11,8 @@ from libs.contracts.cursors import ContentOf, PollCursor, pack_carried
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickEncoder
 from libs.contracts.run_events import ShardCounts
-from libs.domain.rejections import Rejection
+from libs.contracts.trace_context import TraceContext, context_of_run
+from libs.domain.rejections import Reason, Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.clocks import CLOCK_ERROR_BELIEVED
 from libs.producing.drift import Found, KnownShape, Looking
@@ -40,6 +41,8 @@ class ReadAnswer:
     contents: frozenset[ContentOf]
     """Of all rows."""
     fetched_at: datetime
+    trace: Sequence[tuple[str, bytes]]
+    """The header of each tick that names the run's trace; the same object for all of them."""
 
     def against(self, published: Published, known: KnownShape | None) -> tuple[PollCursor, "News"]:
         """Compare the answer with what is published and known: what the shard must remember, and what is new."""
@@ -82,6 +85,7 @@ class ReadAnswer:
         ticks: list[Record] = []
         dead_letters: list[Record] = []
         places: list[int] = []
+        rejected: list[Reason] = []
         encode, raw = RawTickEncoder(self.source.name, self.run_id, self.fetched_at).encode, self.topics.raw.name
         rows, identities = self.answer.rows, self.rows.identities
         for place, content in enumerate(self.rows.contents):
@@ -96,9 +100,10 @@ class ReadAnswer:
                 ticks.append(Record(raw, identity.asset_uid.encode(), value, self._headers(place)))
             elif content in lacking:
                 dead_letters.append(self._dead_letter(place, identity))
+                rejected.append(identity.reason)
         fetched, new = len(self.rows.contents), len(ticks) + len(dead_letters)
         counts = ShardCounts(fetched=fetched, unchanged=fetched - new, published=len(ticks), dead_lettered=len(dead_letters))
-        return News(ticks, dead_letters, counts, places)
+        return News(ticks, dead_letters, counts, rejected, places)
 
     def _dead_letter(self, place: int, rejection: Rejection) -> Record:
         payload = self.answer.rows[place]
@@ -117,7 +122,7 @@ class ReadAnswer:
 
     def _headers(self, place: int) -> Sequence[tuple[str, bytes]]:
         positions = self.answer.positions
-        return [(LINE_HEADER, positions[place].encode("utf-8", "replace"))] if positions else ()
+        return [(LINE_HEADER, positions[place].encode("utf-8", "replace")), *self.trace] if positions else self.trace
 
 
 class News(NamedTuple):
@@ -129,6 +134,8 @@ class News(NamedTuple):
     ticks: Sequence[Record]
     dead_letters: Sequence[Record]
     counts: ShardCounts
+    rejected: Sequence[Reason]
+    """What is wrong with each of the dead letters."""
     places: Sequence[int]
     found: Found = Found()
 
@@ -142,11 +149,19 @@ class News(NamedTuple):
 
 
 def read_answer(
-    source: Source, topics: ProducerTopics, run_id: UUID, shard: str, answer: Answer, *, contents: RowContents
+    source: Source,
+    topics: ProducerTopics,
+    run_id: UUID,
+    shard: str,
+    answer: Answer,
+    *,
+    contents: RowContents,
+    trace: TraceContext | None = None,
 ) -> ReadAnswer:
     """Read an answer's rows, as far as they were not read lately."""
     rows = read_rows(source, answer, contents)
-    return ReadAnswer(source, topics, run_id, shard, answer, rows, frozenset(rows.contents), answer.fetched_at)
+    headers = (trace or context_of_run(run_id)).headers
+    return ReadAnswer(source, topics, run_id, shard, answer, rows, frozenset(rows.contents), answer.fetched_at, headers)
 
 
 def _cut_short(rejection: Rejection, payload: bytes, most: int) -> Rejection:

@@ -15,6 +15,7 @@ from libs.contracts.cursors import QuotaUsage
 from libs.process.clock import Clock
 from libs.producing.cursors import CursorView
 from libs.producing.fetching import FetchFailedError
+from libs.producing.health import Activity
 from libs.producing.writing import PartitionWriter, Writing
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,18 @@ def wait_before_request(usages: Iterable[QuotaUsage], budget: Budget, now: datet
         if len(recent) >= budget.per_minute:
             waits.append(recent[len(recent) - budget.per_minute] + MINUTE - now)
     return max(waits)
+
+
+def left_of(usages: Iterable[QuotaUsage], budget: Budget, now: datetime) -> dict[str, int]:
+    """Return how many requests are left, in this minute and in this month, of what is limited."""
+    slots, left = list(usages), dict[str, int]()
+    if budget.per_minute is not None:
+        recent = sum(len(_within_a_minute(slot.recent_requests, now)) for slot in slots)
+        left["minute"] = max(0, budget.per_minute - recent)
+    if budget.per_month is not None:
+        spent = sum(_requests_by_month(slot).get(month_of(now), 0) for slot in slots)
+        left["month"] = max(0, budget.per_month - spent)
+    return left
 
 
 def counted(usage: QuotaUsage | None, source: str, command_partition: int, now: datetime) -> QuotaUsage:
@@ -134,6 +147,7 @@ class KeyQuota:
     view: CursorView
     clock: Clock
     own: OwnMinute
+    activity: Activity
 
     def permit(self, deadline: datetime) -> "QuotaPermit":
         """Return the permit of one command."""
@@ -151,8 +165,10 @@ class QuotaPermit:
         """Count one request, waiting for the budget; see Permit."""
         while (wait := await self._try_to_count()) > timedelta(0):
             self._check_deadline(wait)
+            self.quota.activity.go_on(waiting_seconds=wait.total_seconds())
             log.info("quota_waited_for", source=self.quota.source, seconds=round(wait.total_seconds(), 1))
             await self.quota.clock.sleep(wait.total_seconds())
+        self.quota.activity.go_on()
 
     async def hold_until(self, time: datetime) -> None:
         """Write down the provider's Retry-After; see Permit."""

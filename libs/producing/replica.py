@@ -13,10 +13,12 @@ from libs.kafka.transactions import TransactionalClient
 from libs.process.clock import Clock
 from libs.producing.cursors import CursorView
 from libs.producing.fetching import Fetcher, FetchFailedError, NothingToDo
+from libs.producing.health import watching
 from libs.producing.polling import Poller
 from libs.producing.quota import Budget, KeyQuota, OwnMinute, requests_a_month
 from libs.producing.row_contents import RowContents
 from libs.producing.schedule import Schedule, StartUp
+from libs.producing.telling import Gauges, Telling, telling_of
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter
 
@@ -38,6 +40,8 @@ class Replica:
     start_up: StartUp = field(default_factory=StartUp)
     own_minute: OwnMinute = field(default_factory=OwnMinute)
     contents: RowContents = field(default_factory=RowContents)
+    telling: Telling | None = None
+    """What it tells of itself, for whoever serves that; None where nobody does."""
 
     @property
     def source(self) -> str:
@@ -47,34 +51,51 @@ class Replica:
     async def run(self) -> None:
         """Produce for ever."""
         await self._warn_of_the_budget()
-        cursors = self.topics.cursors.name
+        cursors, telling = (
+            self.topics.cursors.name,
+            self.telling or telling_of(f"producer-{self.source}", self.source, self.clock),
+        )
         async with (
             open_tail(self.connection, cursors, start=Start.BEGINNING) as tail,
             open_end_probe(self.connection) as probe,
+            open_end_probe(self.connection) as watched,
+            watching(telling.health, watched, self.topics.commands.name),
             asyncio.TaskGroup() as tasks,
         ):
             view = CursorView(tail, probe, self.source)
+            telling.meters.read_by(Gauges(telling.health, view, self.source, self.budget, self.interval))
             tasks.create_task(view.follow())
 
             turn = asyncio.Lock()
 
             async def work(owned: OwnedPartition) -> None:
-                await self._work(owned, view, turn)
+                await self._work(owned, view, turn, telling)
 
             group = f"kasparro-producer-{self.source}"
-            await work_in_group(self.connection, group=group, topic=self.topics.commands.name, work=work)
+            await work_in_group(
+                self.connection, group=group, topic=self.topics.commands.name, work=work, on_change=telling.health.joined
+            )
 
-    async def _work(self, owned: OwnedPartition, view: CursorView, turn: asyncio.Lock) -> None:
+    async def _work(self, owned: OwnedPartition, view: CursorView, turn: asyncio.Lock, telling: Telling) -> None:
         """Carry out the commands of one partition, one after another, until it is taken away."""
         self.start_up.joined(alone=owned.alone)
         client = TransactionalClient(self.connection, f"kasparro-{self.source}-{owned.partition}")
-        writer = PartitionWriter(owned, client, view, cursors=self.topics.cursors.name, clock=self.clock, turn=turn)
-        quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock, self.own_minute)
-        poller = Poller(self.fetcher, self.topics, writer, view, quota, self.clock, self.contents)
+        health, cursors = telling.health, self.topics.cursors.name
+        writer = PartitionWriter(owned, client, view, cursors=cursors, clock=self.clock, turn=turn, board=health.board)
+        activity = health.activity(owned.partition)
+        quota = KeyQuota(self.source, owned.partition, self.budget, writer, view, self.clock, self.own_minute, activity)
+        poller = Poller(
+            *(self.fetcher, self.topics, writer, view, quota, self.clock, self.contents),
+            measures=telling.measures,
+            activity=activity,
+            tracer=telling.tracer,
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 if owned.partition == SCHEDULING_PARTITION:
-                    schedule = Schedule(self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
+                    schedule = Schedule(
+                        self.source, self.topics, self.interval, writer, view, self.start_up, self.clock, health, telling.tracer
+                    )
                     tasks.create_task(schedule.keep())
                 while True:
                     await poller.carry_out(await owned.next_record())

@@ -21,6 +21,7 @@ from libs.kafka.records import Position, Record
 from libs.kafka.tailing import TopicRecord
 from libs.kafka.transactions import Transaction, TransactionalClient, TransactionExpiredError
 from libs.process.clock import Clock
+from libs.process.outages import OutageBoard, Wait
 from libs.producing.cursors import CursorView, cursor_record
 
 log = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class PartitionWriter:
         cursors: str,
         clock: Clock,
         turn: asyncio.Lock,
+        board: OutageBoard,
     ) -> None:
         self._owned = owned
         self._client = client
@@ -83,7 +85,8 @@ class PartitionWriter:
         self._turn = turn
         self._one_at_a_time = asyncio.Lock()
         self._next_command = 0
-        self._away = False
+        self._board = board
+        self._wait: Wait | None = None
 
     async def write(self, compose: Compose, *, command: TopicRecord | None = None) -> bool:
         """Commit what `compose` decides on, together with the command's offset; wait outages out.
@@ -118,6 +121,7 @@ class PartitionWriter:
     async def close(self) -> None:
         """Close the client; a transaction that is open is aborted."""
         await self._client.close()
+        self._end_wait()
 
     async def _open(self) -> None:
         if self._client.is_open:
@@ -165,11 +169,17 @@ class PartitionWriter:
 
     def _tell_away(self, error: Exception) -> None:
         event = "producer_replaced" if isinstance(error, WedgedProducerError) else "kafka_unreachable"
-        if not self._away:
+        if self._wait is None:
             log.warning(event, partition=self._owned.partition, error=str(error))
-        self._away = True
+            self._wait = self._board.begin("kafka")
+        self._wait.failed(error)
 
     def _tell_back(self) -> None:
-        if self._away:
+        if self._wait is not None:
             log.info("kafka_reachable", partition=self._owned.partition)
-        self._away = False
+        self._end_wait()
+
+    def _end_wait(self) -> None:
+        wait, self._wait = self._wait, None
+        if wait is not None:
+            self._board.end(wait)

@@ -16,14 +16,19 @@ from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
+from libs.process.version import installed_version
 from libs.telemetry.logging import configure_logging
+from libs.telemetry.meters import Meters
+from libs.telemetry.serving import serving_health
+from libs.telemetry.tracing import opened_tracer
 from services.normalizer.health import Health
-from services.normalizer.serving import serving_health
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.wiring import Limits, run_normalizer
 
 APPLICATION: Final = "kasparro-normalizer"
 """Who we are to the broker and to the database."""
+SERVICE: Final = "normalizer"
+"""Who we are in logs and metrics."""
 
 
 async def run(settings: NormalizerSettings) -> None:
@@ -33,14 +38,26 @@ async def run(settings: NormalizerSettings) -> None:
     limits = Limits(settings.chunk_records, settings.chunk_bytes, settings.retry_ceiling)
     knocks = (partial(kafka.knock, connection), partial(postgres.knock, database_url, application=APPLICATION))
     health = Health(clock, OutageBoard(clock), NORMALIZER_GROUP, settings.normalizer_stalled_seconds)
-    async with serving_health(health, settings.health_address), admitted(*knocks, clock=clock):
-        await run_normalizer(connection, database_url, clock, limits=limits, raw_for=settings.raw_for, health=health)
+    meters = Meters(SERVICE, installed_version())
+    async with (
+        opened_tracer(SERVICE, installed_version(), settings.otel_exporter_otlp_endpoint) as tracer,
+        serving_health(health.told, meters, settings.health_address),
+        admitted(*knocks, clock=clock),
+    ):
+        await run_normalizer(
+            *(connection, database_url, clock),
+            limits=limits,
+            raw_for=settings.raw_for,
+            health=health,
+            meters=meters,
+            tracer=tracer,
+        )
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT; a bug ends the process with its traceback and a code that is not 0."""
     settings = read_settings(NormalizerSettings)
-    configure_logging(settings.log_level, "normalizer", style=settings.log_format)
+    configure_logging(settings.log_level, SERVICE, style=settings.log_format)
     run_until_stopped(run(settings))
 
 

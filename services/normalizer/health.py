@@ -16,6 +16,7 @@ from libs.process.clock import Clock
 from libs.process.outages import Outage, OutageBoard
 from libs.streaming.checkpoints import Checkpoints
 from libs.streaming.progress import Membership, PartitionProgress
+from libs.telemetry.serving import Told
 from services.normalizer.outlets import Outlets
 
 LOOK_SECONDS: Final = 1.0
@@ -28,15 +29,6 @@ DEPENDENCIES: Final = ("postgres", "kafka")
 
 Status = Literal["starting", "ok", "waiting", "stalled"]
 Place = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What an operator, or what restarts processes, is told."""
-
-    live: bool
-    ready: bool
-    body: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -117,6 +109,12 @@ class Health:
         }
         return Told(live=status != "stalled", ready=status == "ok", body=body)
 
+    def still_seconds(self, one: PartitionProgress) -> float:
+        """Return how long a partition has had something to apply and has not moved."""
+        applied, since = self._moved.get((one.topic, one.partition), (one.applied, self.clock.monotonic()))
+        still = one.unapplied and applied == one.applied
+        return round(self.clock.monotonic() - since, 3) if still else 0.0
+
     def _judged(self, held: Membership | None, *, outages: bool) -> Status:
         if outages:
             return "waiting"
@@ -147,8 +145,6 @@ class Health:
     def _partition(self, one: PartitionProgress) -> dict[str, Any]:
         place = (one.topic, one.partition)
         last = self._commits.get(place)
-        applied, since = self._moved.get(place, (one.applied, self.clock.monotonic()))
-        still = one.unapplied and applied == one.applied
         return {
             "topic": one.topic,
             "partition": one.partition,
@@ -157,7 +153,7 @@ class Health:
             "last_commit_at": last.isoformat() if last else None,
             "log_end": one.log_end,
             "lag_messages": one.unapplied,
-            "still_seconds": round(self.clock.monotonic() - since, 3) if still else 0.0,
+            "still_seconds": self.still_seconds(one),
         }
 
 

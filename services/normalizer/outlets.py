@@ -1,7 +1,7 @@
 """Where the normalizer's results go, with outages waited out."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,6 +12,9 @@ from libs.postgres import errors as postgres_errors
 from libs.postgres.pool import Pool
 from libs.process.clock import Clock
 from libs.process.outages import OutageBoard, wait_out
+from libs.telemetry.tracing import UNRECORDED, Tracer
+from services.normalizer.measures import Measures
+from services.normalizer.unapplied import Unapplied
 
 Result = TypeVar("Result")
 
@@ -28,6 +31,9 @@ class Outlets:
     retry_ceiling: timedelta
     board: OutageBoard
     """Tells the worker's health what is being waited for."""
+    measures: Measures
+    tracer: Tracer = UNRECORDED
+    unapplied: Unapplied = field(default_factory=Unapplied)
 
     async def through_postgres(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """Wait out what waiting helps."""

@@ -43,6 +43,7 @@ class Projection(Generic[Event]):
             letters = [dead_letter(one, chunk, stage=self.stage, source="", topic=outlets.dead_letters_topic) for one in rejected]
             if letters:
                 await outlets.publish(letters)
+                outlets.measures.set_aside("", rejected)
                 first = rejected[0]
                 log.error(
                     "events_dead_lettered",

@@ -159,13 +159,15 @@ class RunEnds:
     async def _end(self, runs: Sequence[PublishedRun]) -> None:
         if not runs:
             return
-        events = [await self._end_of(run) for run in runs]
+        ends = [(run, await self._end_of(run)) for run in runs]
+        events = [event for _, event in ends]
         async with self.client.transaction() as transaction:
             await transaction.send(
                 [Outgoing(self.runs_topic, str(event.run_id).encode(), RUN_EVENT.dump_json(event)) for event in events]
             )
         self._ended |= {event.run_id for event in events}
-        for event in events:
+        for run, event in ends:
+            self.outlets.measures.run_ended(run, event)
             log.info("run_ended", run_id=str(event.run_id), source=event.source, status=event.event, **event.totals.model_dump())
             if isinstance(event, RunSucceeded):
                 tell_anomalies(event.source, str(event.run_id), event.anomalies)

@@ -7,13 +7,13 @@ from pydantic import Field, PositiveInt, field_validator
 
 from libs.contracts.topics import SEGMENT_LASTS, SOURCE_TOPICS
 from libs.process.kafka_settings import KafkaSettings
-from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings
-from services.normalizer.serving import HealthAddress
+from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings, TracingSettings
+from libs.telemetry.serving import HealthAddress
 
 TOPICS_KEEP: Final = max(topics.raw.kept or timedelta(0) for topics in SOURCE_TOPICS.values()) + SEGMENT_LASTS
 
 
-class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings):
+class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings, TracingSettings):
     """Where it reads and writes, and how much at a time."""
 
     chunk_records: PositiveInt = Field(5_000, description="Most records that the normalizer stores in one transaction")
@@ -28,7 +28,9 @@ class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogS
         30, description="Days that raw rows are kept, by the time they were fetched; 0: for ever", ge=0, le=36_500
     )
 
-    normalizer_health_host: str = Field("127.0.0.1", description="Address that the normalizer's GET /health and /ready listen on")
+    normalizer_health_host: str = Field(
+        "127.0.0.1", description="Address that the normalizer's GET /health, /ready and /metrics listen on"
+    )
     normalizer_health_port: int = Field(
         8081, description="Port of the same, another for each worker on a machine; 0: none", ge=0, le=65_535
     )
@@ -56,4 +58,6 @@ class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogS
     @property
     def health_address(self) -> HealthAddress | None:
         """Where health is served; None for nowhere."""
-        return HealthAddress(self.normalizer_health_host, self.normalizer_health_port) if self.normalizer_health_port else None
+        if not self.normalizer_health_port:
+            return None
+        return HealthAddress(self.normalizer_health_host, self.normalizer_health_port, "NORMALIZER_HEALTH_PORT")

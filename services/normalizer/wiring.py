@@ -30,16 +30,21 @@ from libs.postgres.writing.chunks import Destination
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import Clock
 from libs.process.outages import OutageBoard
+from libs.process.version import installed_version
 from libs.sources.catalogue import PRIORITIES, SOURCES
 from libs.sources.source import Source
 from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_chunk_app, run_app
 from libs.streaming.checkpoints import Checkpoints, open_checkpoints, wait_until_ready
 from libs.streaming.progress import membership_of
+from libs.telemetry.meters import Meters
+from libs.telemetry.tracing import UNRECORDED, Tracer
 from services.normalizer.dead_letters import project_dead_letters, project_settlements
 from services.normalizer.gaps import GapTeller, project_gaps
+from services.normalizer.gauges import Gauges
 from services.normalizer.health import STALLED_SECONDS, Health, watching
 from services.normalizer.inlets import Inlet
 from services.normalizer.lanes import Most
+from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
 from services.normalizer.retention import Retention
 from services.normalizer.runs import TRANSACTIONAL_ID, RunEnds, project_runs
@@ -117,12 +122,16 @@ async def run_normalizer(
     limits: Limits = Limits(),
     raw_for: timedelta | None = None,
     health: Health | None = None,
+    meters: Meters | None = None,
+    tracer: Tracer = UNRECORDED,
 ) -> None:
     """Normalize until cancelled. Waits for a migrated database and for the topics first; a bug leaves as its own error.
 
-    Raw rows are kept for `raw_for`, None for ever. `health` is kept up to date all the while, for whoever serves it.
+    Raw rows are kept for `raw_for`, None for ever. `health` and `meters` are kept up to date all the while, for whoever
+    serves them.
     """
     health = health or Health(clock, OutageBoard(clock), topics.group, STALLED_SECONDS)
+    meters = meters or Meters("normalizer", installed_version())
     async with (
         open_writing_pool(
             database_url, application="kasparro-normalizer", connections=CONNECTIONS, statement_seconds=STATEMENT_SECONDS
@@ -131,7 +140,10 @@ async def run_normalizer(
         open_checkpoints(connection, topics.group) as watched,
         open_publisher(connection) as publisher,
     ):
-        outlets = Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, limits.retry_ceiling, health.board)
+        measures = Measures(meters)
+        sending = (publisher, topics.assets, topics.dead_letters)
+        outlets = Outlets(pool, *sending, clock, limits.retry_ceiling, health.board, measures, tracer)
+        meters.read_by(Gauges(health, outlets.unapplied))
         async with watching(health, outlets, watched):
             health.phase = "waiting for Kafka and the topics"
             await wait_until_ready(checkpoints, topics.names, clock)

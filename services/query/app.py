@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 
 from aiohttp import web
 
@@ -14,13 +14,18 @@ from libs.kafka.tailing import Tail
 from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
+from libs.process.version import installed_version
 from libs.sources.catalogue import SOURCES
+from libs.telemetry.meters import Meters
+from libs.telemetry.serving import exposing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 from services.query.access import ACCESS, Access
 from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
 from services.query.documentation import documentation_routes
 from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
 from services.query.gathering import GatheredAssets
+from services.query.gauges import read_gauges
 from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
 from services.query.keys import (
@@ -32,6 +37,7 @@ from services.query.keys import (
     KAFKA,
     LAG,
     LAST_SUCCESSES,
+    MEASURES,
     POSTGRES,
     PROGRESS,
     PUBLISHER,
@@ -42,15 +48,19 @@ from services.query.keys import (
     SERVING,
     TOPICS,
     TOTALS,
+    TRACER,
+    UNSETTLED,
     LastSuccesses,
     Serving,
 )
+from services.query.measures import Measures
 from services.query.openapi import openapi_document
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
 from services.query.topics import QueryTopics
+from services.query.unsettled import UnsettledLetters
 
 REMEMBERED_SECONDS = 1.0
 """How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
@@ -78,22 +88,28 @@ def create_app(
     sandbox: bool,
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+    tracer: Tracer = UNRECORDED,
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
-    app = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY)
+    app, version = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY), installed_version()
+    meters = Meters("query", version)
     app[ACCESS] = access
     app[CLOCK] = clock
     app[TOPICS] = topics
-    app[SERVING] = Serving(_version(), sandbox, clock.utc(), clock.monotonic())
+    app[SERVING] = Serving(version, sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[RENDERED_ASSETS] = RenderedAssets()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[TRACER] = tracer
+    app[MEASURES] = Measures(meters)
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
+    app.cleanup_ctx.append(_reading_gauges(meters))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
-    app.add_routes(documentation_routes(openapi_document(ENDPOINTS, _version())))
+    app.router.add_get("/metrics", exposing(meters))
+    app.add_routes(documentation_routes(openapi_document(ENDPOINTS, version)))
     return app
 
 
@@ -116,7 +132,8 @@ def _opening(
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
             raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
-            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch())
+            app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
+            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
             endless = (app[RUNS].follow(), app[CURSORS].follow(), *watching)
             following = tuple([asyncio.create_task(work) for work in endless])
             app[FOLLOWING] = following
@@ -124,6 +141,14 @@ def _opening(
             await _end(following)
 
     return opened
+
+
+def _reading_gauges(meters: Meters) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def reading(app: web.Application) -> AsyncIterator[None]:
+        meters.read_by(partial(read_gauges, app))
+        yield
+
+    return reading
 
 
 async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
@@ -145,10 +170,3 @@ async def until_a_follower_fails(app: web.Application) -> None:
 
 async def _release_waiting_requests(app: web.Application) -> None:
     app[RUNS].release()
-
-
-def _version() -> str:
-    try:
-        return version("kasparro")
-    except PackageNotFoundError:
-        return "0.0.0+not.installed"

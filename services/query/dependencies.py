@@ -41,6 +41,11 @@ class Dependency:
     _seen: Seen | None = None
     _looked: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def last_seen(self) -> Seen | None:
+        """What the last look found; None before the first."""
+        return self._seen
+
     async def seen(self) -> Seen:
         """Return what the last look found; only the first one is waited for, and not for long."""
         with suppress(TimeoutError):

@@ -11,9 +11,12 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from libs.contracts.trace_context import TRACERESPONSE
 from libs.kafka.errors import KafkaUnreachableError
 from libs.postgres.reading.acquiring import PostgresAwayError, PostgresNotMigratedError
 from services.query.following import unreachable
+from services.query.keys import MEASURES, TRACES
+from services.query.measures import ABANDONED
 from services.query.problems import NotMigratedError, PostgresUnavailableError, QueryError, problem_response
 
 log = structlog.get_logger(__name__)
@@ -47,20 +50,33 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
         response = await _answered(request, handler, request_id)
     except asyncio.CancelledError:
         log.info("request_abandoned", request_id=request_id, method=request.method, path=request.path)
+        _measure(request, ABANDONED, time.perf_counter() - started)
         raise
     response.headers["X-Request-Id"] = request_id
     response.headers.update(SAFE_HEADERS)
-    route = request.match_info.route.resource
+    traces = request.get(TRACES, ())
+    if traces and len({trace.trace_id for trace in traces}) == 1:
+        response.headers[TRACERESPONSE] = traces[-1].traceparent
+    seconds = time.perf_counter() - started
+    route = _measure(request, response.status, seconds)
     log.info(
         "request_answered",
         request_id=request_id,
         method=request.method,
-        route=route.canonical if route else None,
+        route=route,
         path=request.path,
         status=response.status,
-        duration_ms=round(1000 * (time.perf_counter() - started), 2),
+        duration_ms=round(1000 * seconds, 2),
     )
     return response
+
+
+def _measure(request: web.Request, status: int, seconds: float) -> str | None:
+    """Count the request; return its route as declared, None when its path is none."""
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else None
+    request.app[MEASURES].answered(request.method, route, status, seconds)
+    return route
 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:

@@ -69,7 +69,7 @@ SET_TOTALS: Final = """
     WHERE run_id = $1"""
 
 LOAD_PUBLISHED: Final = """
-    SELECT run.run_id, run.source, run.fetched, run.unchanged, run.published,
+    SELECT run.run_id, run.source, run.trigger, run.requested_at, run.fetched, run.unchanged, run.published,
         run.dead_lettered + coalesce(applied.dead_lettered, 0) AS dead_lettered, coalesce(applied.stored, 0) AS stored,
         coalesce(applied.duplicate, 0) AS duplicate, shard.last_offsets, shard.errors, applied.moves,
         coalesce(run.started_at, run.requested_at, run.published_at) AS began_at
@@ -103,6 +103,9 @@ class PublishedRun:
     totals: RunTotals
     began_at: datetime
     moves: Sequence[int] = ()
+    trigger: str | None = None
+    requested_at: datetime | None = None
+    """None of a run whose first events were never seen."""
 
 
 async def project(pool: Pool, events: Iterable[RunEvent]) -> None:
@@ -180,9 +183,17 @@ def _published_of(row: asyncpg.Record) -> PublishedRun:
         for partition, offset in msgspec.json.decode(text).items():
             last_offsets[int(partition)] = max(offset, last_offsets.get(int(partition), -1))
     totals = RunTotals(**{name: int(row[name]) for name in RunTotals.model_fields})
-    moves = [sum(column) for column in zip(*map(_array, row["moves"] or ()), strict=True)]
-    errors = tuple(row["errors"] or ())
-    return PublishedRun(row["run_id"], row["source"], last_offsets, errors, totals, row["began_at"], moves)
+    return PublishedRun(
+        row["run_id"],
+        row["source"],
+        last_offsets,
+        tuple(row["errors"] or ()),
+        totals,
+        row["began_at"],
+        moves=[sum(column) for column in zip(*map(_array, row["moves"] or ()), strict=True)],
+        trigger=row["trigger"],
+        requested_at=row["requested_at"],
+    )
 
 
 def _array(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.producing.provider import Provider, open_session
 from libs.producing.replica import Replica
+from libs.producing.telling import opened_telling
 from libs.producing.topics import topics_of
 from libs.telemetry.logging import configure_logging
 from services.producers.coinpaprika.fetcher import CoinPaprika
@@ -21,7 +22,10 @@ async def produce(settings: CoinPaprikaSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
     connection = settings.kafka_connection(SERVICE)
-    async with open_session(settings.base_url) as session:
+    async with (
+        opened_telling(SERVICE, "coinpaprika", clock, settings.audience) as telling,
+        open_session(settings.base_url) as session,
+    ):
         provider = Provider(
             name="CoinPaprika",
             base_url=settings.base_url,
@@ -30,6 +34,7 @@ async def produce(settings: CoinPaprikaSettings) -> None:
             session=session,
             clock=clock,
             key_headers=settings.key_headers,
+            measures=telling.measures,
         )
         replica = Replica(
             fetcher=CoinPaprika(provider),
@@ -38,6 +43,7 @@ async def produce(settings: CoinPaprikaSettings) -> None:
             budget=settings.budget,
             interval=settings.schedule,
             clock=clock,
+            telling=telling,
         )
         async with admitted(partial(knock, connection), clock=clock):
             await replica.run()

@@ -22,6 +22,7 @@ from libs.kafka.tailing import Start, TopicRecord, open_tail
 from libs.postgres.pool import Pool
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import SystemClock
+from libs.telemetry.meters import Meters
 from services.normalizer.health import Health
 from services.normalizer.wiring import Limits, Topics, run_normalizer
 from tests.integration.streaming.conftest import eventually
@@ -112,10 +113,16 @@ def event_record(topic: str, event: RunEvent) -> Record:
 
 @asynccontextmanager
 async def normalizer_running(
-    connection: KafkaConnection, database_url: str, topics: Topics, *, chunk_records: int = 5_000, health: Health | None = None
+    connection: KafkaConnection,
+    database_url: str,
+    topics: Topics,
+    *,
+    chunk_records: int = 5_000,
+    health: Health | None = None,
+    meters: Meters | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     limits = Limits(chunk_records=chunk_records, retry_ceiling=timedelta(seconds=0.5))
-    running = run_normalizer(connection, database_url, SystemClock(), topics=topics, limits=limits, health=health)
+    running = run_normalizer(connection, database_url, SystemClock(), topics=topics, limits=limits, health=health, meters=meters)
     task = asyncio.create_task(running)
     try:
         yield task

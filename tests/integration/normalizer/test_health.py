@@ -19,8 +19,10 @@ from libs.postgres.pool import Pool
 from libs.postgres.writing.chunks import LOCK, LOCK_SPACE
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
+from libs.process.version import installed_version
+from libs.telemetry.meters import Meters
+from libs.telemetry.serving import HealthAddress, serving_health
 from services.normalizer.health import Health
-from services.normalizer.serving import HealthAddress, serving_health
 from services.normalizer.wiring import Topics
 from tests.conftest import ROOT
 from tests.integration.normalizer.conftest import PARTITIONS, count, counting, normalizer_running, raw_tick, record_of
@@ -49,9 +51,10 @@ class Watched:
 async def watched_normalizer(connection: KafkaConnection, database_url: str, topics: Topics) -> AsyncIterator[Watched]:
     clock, port = SystemClock(), free_port()
     health = Health(clock, OutageBoard(clock), topics.group, STALLED_SECONDS)
+    meters = Meters("normalizer", installed_version())
     async with (
-        serving_health(health, HealthAddress(LOOPBACK, port)),
-        normalizer_running(connection, database_url, topics, health=health),
+        serving_health(health.told, meters, HealthAddress(LOOPBACK, port, "NORMALIZER_HEALTH_PORT")),
+        normalizer_running(connection, database_url, topics, health=health, meters=meters),
     ):
         yield Watched(port)
 

@@ -10,6 +10,8 @@ from libs.postgres.pool import Pool
 from libs.postgres.writing.chunks import write_chunk
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
+from libs.telemetry.meters import Meters
+from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
 from services.normalizer.wiring import Topics
@@ -20,7 +22,8 @@ from tests.integration.writing.conftest import COINGECKO, numbered, place_of, ti
 @pytest.fixture
 async def outlets(pool: Pool, publisher: Publisher, topics: Topics) -> Outlets:
     clock = SystemClock()
-    return Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, timedelta(seconds=1), OutageBoard(clock))
+    measures = Measures(Meters("normalizer", "test"))
+    return Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, timedelta(seconds=1), OutageBoard(clock), measures)
 
 
 async def test_a_worker_that_publishes_late_leaves_the_newest_version_last(

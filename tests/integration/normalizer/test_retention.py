@@ -13,6 +13,8 @@ from libs.postgres.writing.chunks import write_chunk
 from libs.postgres.writing.retention import InTheWayError, delete_raw, turn
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
+from libs.telemetry.meters import Meters
+from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
 from services.normalizer.retention import Retention
 from services.normalizer.wiring import Topics
@@ -34,7 +36,10 @@ class NoPause(SystemClock):
 @pytest.fixture
 def retention(pool: Pool, publisher: Publisher, topics: Topics) -> Retention:
     clock = NoPause()
-    outlets = Outlets(pool, publisher, topics.assets, topics.dead_letters, clock, timedelta(seconds=1), OutageBoard(clock))
+    measures = Measures(Meters("normalizer", "test"))
+    outlets = Outlets(
+        pool, publisher, topics.assets, topics.dead_letters, clock, timedelta(seconds=1), OutageBoard(clock), measures
+    )
     return Retention(outlets, {"coingecko": "raw_coingecko", "csv": "raw_csv"}, 30 * DAY, at_once=100)
 
 
