@@ -75,7 +75,7 @@ class FieldShape(BaseModel):
 
     field: Name = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
     types: tuple[str, ...] = Field(description="JSON types seen there; `numeral` and `text` in a file. A null is no value")
-    usual: bool = Field(description="Whether at least half of the rows have had a value there")
+    usual: bool = Field(description="Whether most rows had a value there when it was first seen")
 
 
 class ShapeCursor(BaseModel):

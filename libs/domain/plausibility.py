@@ -38,31 +38,32 @@ class AssetWarning(StrEnum):
 def warnings_of(anchor: Quote, taken: Quote, same: Sequence[Quote]) -> tuple[AssetWarning, ...]:
     """Return what looks wrong, sorted: about the values, which are `taken`'s, and about the rank, which is the anchor's.
 
-    `same` are the quotes of the listings that agree, both of these among them; their order says nothing.
+    `same` are the quotes of the listings that agree, both of these among them; their order says nothing. Nearly all assets
+    have one and nothing wrong, and the normalizer asks for each tick.
     """
-    found = set(_of_quote(taken))
-    if anchor is not taken:
-        found.update(warning for warning in _of_quote(anchor) if warning is not AssetWarning.PRICE_JUMPED)
-    if len(same) > 1 and _prices_are_apart(taken, same):
-        found.add(AssetWarning.PRICE_DISAGREES)
-    return tuple(sorted(found)) if found else ()
+    found = _of_quote(taken)
+    if len(same) > 1:
+        if anchor is not taken:
+            found = [*found, *(warning for warning in _of_quote(anchor) if warning is not AssetWarning.PRICE_JUMPED)]
+        if _prices_are_apart(taken, same):
+            found = [*found, AssetWarning.PRICE_DISAGREES]
+    return tuple(sorted(set(found))) if found else ()
 
 
-def _of_quote(quote: Quote) -> list[AssetWarning]:
-    found: list[AssetWarning] = []
-    cap = _value(quote.market_cap_usd)
-    if cap > 0:
-        if quote.volume_24h_usd is not None:
-            turnover = float(quote.volume_24h_usd) / cap
-            if turnover > MOST_TURNOVER or (cap >= LARGE_MARKET_CAP_USD and turnover < LEAST_TURNOVER):
-                found.append(AssetWarning.VOLUME_IMPLAUSIBLE)
-        worth = _value(quote.price_usd) * _value(quote.circulating_supply)
-        if worth > 0 and not cap / MARKET_CAP_OFF <= worth <= cap * MARKET_CAP_OFF:
-            found.append(AssetWarning.MARKET_CAP_DISAGREES)
-    if quote.percent_change_24h is not None:
-        change = float(quote.percent_change_24h)
-        if change > JUMP_UP_PERCENT or change < JUMP_DOWN_PERCENT:
-            found.append(AssetWarning.PRICE_JUMPED)
+def _of_quote(quote: Quote) -> Sequence[AssetWarning]:
+    found: Sequence[AssetWarning] = ()
+    price, market_cap, volume, change = quote.price_usd, quote.market_cap_usd, quote.volume_24h_usd, quote.percent_change_24h
+    if market_cap is not None and (cap := float(market_cap)) > 0:
+        if volume is not None:
+            turnover = float(volume) / cap
+            if turnover > MOST_TURNOVER or (turnover < LEAST_TURNOVER and cap >= LARGE_MARKET_CAP_USD):
+                found = [AssetWarning.VOLUME_IMPLAUSIBLE]
+        if price is not None and (supply := quote.circulating_supply) is not None:
+            worth = float(price) * float(supply)
+            if worth > 0 and not cap / MARKET_CAP_OFF <= worth <= cap * MARKET_CAP_OFF:
+                found = [*found, AssetWarning.MARKET_CAP_DISAGREES]
+    if change is not None and not JUMP_DOWN_PERCENT <= float(change) <= JUMP_UP_PERCENT:
+        found = [*found, AssetWarning.PRICE_JUMPED]
     return found
 
 

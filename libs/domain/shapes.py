@@ -5,7 +5,7 @@ field grows; it is forgotten when it is missing, so that its coming back is news
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,10 +32,17 @@ ENOUGH_ROWS = 20
 ROWS_THAT_TELL = 16
 """Rows of a glance that must lack a usual field before somebody looks closer; fewer do if the answer has no more."""
 
-TypeOf = Callable[[object], str | None]
-"""The type of a value as its source tells it; None for no value."""
+TypeOf = Callable[[Any], Hashable]
+"""The type of a value as its source tells it: a name, or Python's own for what JSON has; None for no value."""
 
-_JSON_TYPES: Mapping[type, str] = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+_JSON_TYPES: Mapping[Hashable, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
 _IS_ALSO: Mapping[str, str] = {"numeral": "text"}
 """A column of texts may hold one that is written in digits: that is no other type."""
 
@@ -84,21 +91,14 @@ class Sighting:
         return sum(self.seen.get(path, {}).values()) / self.rows if self.rows else 0.0
 
 
-def json_type(value: object) -> str | None:
-    """Return the JSON type of a value; None for null."""
-    return _JSON_TYPES.get(type(value))
-
-
-def sight(rows: Iterable[Mapping[str, Any]], type_of: TypeOf = json_type) -> Sighting:
-    """Look at rows. A field of an inner object is `outer.inner`, one of a list's objects `outer[].inner`."""
-    count, seen = 0, Counter[tuple[str, str]]()
-    for count, row in enumerate(rows, 1):  # noqa: B007 - it counts
-        seen.update(set(_values_in(row, "", type_of, DEEPEST)))
-    by_path: dict[str, dict[str, int]] = {}
-    for (path, type_), times in sorted(seen.items()):
-        if len(path) <= LONGEST_PATH and "\0" not in path and (path in by_path or len(by_path) < MOST_FIELDS):
-            by_path.setdefault(path, {})[type_] = times
-    return Sighting(count, by_path)
+def sight(rows: Sequence[Mapping[str, Any]], type_of: TypeOf = type) -> Sighting:
+    """Look at rows. A field of an inner object is `outer.inner`, one of the first object in a list `outer[].inner`."""
+    seen: dict[str, dict[str, int]] = {}
+    for path, type_, count in sorted(_counted(rows, "", type_of, DEEPEST)):
+        if len(path) <= LONGEST_PATH and "\0" not in path and (path in seen or len(seen) < MOST_FIELDS):
+            types = seen.setdefault(path, {})
+            types[type_] = types.get(type_, 0) + count
+    return Sighting(len(rows), seen)
 
 
 def learned(shape: Shape, shard: str, whole: Sighting) -> Shape:
@@ -143,20 +143,23 @@ def compared(
     return _without(now, fields), tuple(drift)
 
 
-def _values_in(value: Mapping[str, Any], prefix: str, type_of: TypeOf, depth: int) -> Iterator[tuple[str, str]]:
-    for key, inner in value.items():
-        path = f"{prefix}{key}"
-        type_ = type_of(inner)
+def _counted(rows: Sequence[Mapping[str, Any]], prefix: str, type_of: TypeOf, depth: int) -> Iterator[tuple[str, str, int]]:
+    """Count field by field and not row by row, so that nearly all of it is done by the interpreter's own loops."""
+    pairs = Counter[tuple[str, Hashable]]()
+    for row in rows:
+        pairs.update(zip(row, map(type_of, row.values()), strict=True))
+    for (key, kind), count in pairs.items():
+        type_ = kind if isinstance(kind, str) else _JSON_TYPES.get(kind)
         if type_ is None:
             continue
-        yield path, type_
-        if depth > 1:
-            if isinstance(inner, dict) and len(inner) <= MOST_KEYS:
-                yield from _values_in(inner, f"{path}.", type_of, depth - 1)
-            elif isinstance(inner, list):
-                for each in inner[:MOST_KEYS]:
-                    if isinstance(each, dict) and len(each) <= MOST_KEYS:
-                        yield from _values_in(each, f"{path}[].", type_of, depth - 1)
+        yield f"{prefix}{key}", type_, count
+        if depth > 1 and kind is dict:
+            inner = [row[key] for row in rows if isinstance(row.get(key), dict)]
+            yield from _counted([each for each in inner if len(each) <= MOST_KEYS], f"{prefix}{key}.", type_of, depth - 1)
+        elif depth > 1 and kind is list:
+            first = [row[key][0] for row in rows if isinstance(row.get(key), list) and row[key]]
+            objects = [each for each in first if isinstance(each, dict) and len(each) <= MOST_KEYS]
+            yield from _counted(objects, f"{prefix}{key}[].", type_of, depth - 1)
 
 
 def _unknown_types(shape: Shape, path: str, types: Iterable[str]) -> list[str]:

@@ -5,7 +5,7 @@ only news is looked at; a change that is systematic is in nearly any of them. A 
 says how far it goes. Which rows those are depends on the run alone, so a decision that is made anew is the same decision.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -28,7 +28,7 @@ from libs.domain.shapes import (
 )
 from libs.sources.source import Source
 
-GLANCE_SHARE = 16
+GLANCE_SHARE = 32
 """One in so many rows of the news is glanced at, but never fewer than tell of an absence, nor more than MOST_GLANCED."""
 MOST_GLANCED = 64
 CLOSE_LOOK = 256
@@ -70,7 +70,7 @@ class Looking:
 
     def found(self, news: Sequence[int]) -> Found:
         """Look; `news` are the places of the rows that the shard did not have before."""
-        if self.known is None or self.known.learned_in == self.run_id:
+        if self.known is None or self.known.learned_in == self.run_id or not self.known.shape.fields:
             return self._learned()
         if not news:
             return Found()
@@ -93,15 +93,17 @@ class Looking:
     def _spread(self, count: int, of: int) -> Sequence[int]:
         return spread(count, of, self.run_id.int)
 
-    def _decoded(self, places: Sequence[int]) -> Iterator[Mapping[str, Any]]:
+    def _decoded(self, places: Sequence[int]) -> list[Mapping[str, Any]]:
         """Read rows; what is none is a dead letter, and no drift."""
+        decoded: list[Mapping[str, Any]] = []
         for place in places:
             try:
                 row = _anything.decode(self.rows[place])
             except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
                 continue
             if isinstance(row, dict):
-                yield row
+                decoded.append(row)
+        return decoded
 
 
 def tell_drift(shard_log: FilteringBoundLogger, drift: Sequence[FieldDrift]) -> None:

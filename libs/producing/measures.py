@@ -8,6 +8,7 @@ from http import HTTPStatus
 from libs.contracts.run_events import ShardCounts
 from libs.domain.rejections import Reason
 from libs.domain.runs import RunStatus, Trigger
+from libs.domain.shapes import DriftKind, FieldDrift
 from libs.process.clock import Clock
 from libs.telemetry import labels, metrics
 from libs.telemetry.meters import Meters
@@ -35,6 +36,7 @@ class Measures:
         self._listings = meters.counter(metrics.LISTINGS)
         self._letters = meters.counter(metrics.DEAD_LETTERS)
         self._runs = meters.counter(metrics.RUNS)
+        self._drift = meters.counter(metrics.SCHEMA_DRIFT)
         self._requests = meters.counter(metrics.PROVIDER_REQUESTS)
         self._request_seconds = meters.histogram(metrics.PROVIDER_REQUEST_SECONDS)
         for outcome in labels.SHARD_OUTCOME.values:
@@ -45,6 +47,8 @@ class Measures:
             self._letters.labels(source, reason)
         for trigger in Trigger:
             self._runs.labels(source, trigger, RunStatus.SKIPPED)
+        for kind in DriftKind:
+            self._drift.labels(source, kind)
 
     def shard_published(self, counts: ShardCounts, rejected: Sequence[Reason]) -> None:
         """Count a shard's answer."""
@@ -53,6 +57,11 @@ class Measures:
         self._listings.labels(self._source, "published").inc(counts.published)
         self._listings.labels(self._source, "dead_lettered").inc(counts.dead_lettered)
         self.set_aside(rejected)
+
+    def drifted(self, drift: Sequence[FieldDrift]) -> None:
+        """Count fields that are not as they were known, once their answer has been committed."""
+        for one in drift:
+            self._drift.labels(self._source, one.kind).inc()
 
     def shard_failed(self) -> None:
         """Count a shard that could not be had or published."""

@@ -144,6 +144,7 @@ class Poller:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
             self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
             log.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            self.measures.drifted(composed[-1].found.drift)
             tell_drift(log, composed[-1].found.drift)
 
     async def _fetched(self, command: PollCommand) -> Answer:

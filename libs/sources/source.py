@@ -8,7 +8,7 @@ from typing import NamedTuple
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
-from libs.domain.shapes import TypeOf, json_type
+from libs.domain.shapes import TypeOf
 
 
 class RowIdentity(NamedTuple):
@@ -55,7 +55,7 @@ class Source:
     attribution: Attribution | None
     identify: Callable[[bytes, datetime], RowIdentity | Rejection]
     quote_of: Callable[[RawTickFrame], Quote | Rejection]
-    type_of: TypeOf = json_type
+    type_of: TypeOf = type
     """The type of a field's value, by which it is seen to drift: a file's cells are all strings."""
     hosting: Hosting | None = None
     optional: bool = False

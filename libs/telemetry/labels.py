@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from libs.contracts.topics import SOURCE_TOPICS, TOPICS
+from libs.domain.anomalies import AnomalyKind
 from libs.domain.rejections import Reason
 from libs.domain.runs import RunStatus, Trigger
+from libs.domain.shapes import DriftKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ SHARD_OUTCOME: Final = _closed("outcome", {"published", "failed"})
 RUN_OUTCOME: Final = _closed("outcome", (status.value for status in RunStatus if status.is_terminal))
 TRIGGER: Final = _closed("trigger", (trigger.value for trigger in Trigger))
 REASON: Final = _closed("reason", (reason.value for reason in Reason))
+DRIFT_KIND: Final = _closed("kind", (kind.value for kind in DriftKind))
+ANOMALY_KIND: Final = _closed("kind", (kind.value for kind in AnomalyKind))
 CHUNK_STAGE: Final = _closed("stage", {"read", "wait", "store", "publish"})
 POLL_STAGE: Final = _closed("stage", {"fetch", "publish"})
 ANSWER: Final = _closed("status", {*STATUSES, TIMED_OUT, UNREACHABLE, BROKEN_OFF, OTHER_STATUS})

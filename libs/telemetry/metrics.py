@@ -180,6 +180,22 @@ RUN_SECONDS: Final = Metric(
     labels=(labels.SOURCE,),
     buckets=_MINUTES,
 )
+RUN_ANOMALIES: Final = Metric(
+    name="kasparro_run_anomalies_total",
+    kind=Kind.COUNTER,
+    services=_NORMALIZER,
+    means="What was unusual about runs that succeeded, by the runs of the source before them.",
+    advice="`/stats` has it in words; docs/drift-and-anomalies.md what each kind is. Data are applied all the same.",
+    labels=(labels.SOURCE, labels.ANOMALY_KIND),
+)
+SCHEMA_DRIFT: Final = Metric(
+    name="kasparro_schema_drift_total",
+    kind=Kind.COUNTER,
+    services=_PRODUCER,
+    means="Fields of a source's rows that are new, missing or of another type than they were known with; each is counted once.",
+    advice="`/stats/sources` names them. `missing` or `retyped` of a field that we read: look for dead letters and nulls.",
+    labels=(labels.SOURCE, labels.DRIFT_KIND),
+)
 LAST_SUCCESS: Final = Metric(
     name="kasparro_source_last_success_timestamp_seconds",
     kind=Kind.GAUGE,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from libs.contracts.run_events import RunFailed, RunSucceeded
 from libs.contracts.topics import SOURCE_TOPICS
+from libs.domain.anomalies import AnomalyKind
 from libs.domain.rejections import Reason
 from libs.domain.runs import RunStatus, Trigger
 from libs.postgres.writing.runs import PublishedRun
@@ -25,6 +26,7 @@ class Measures:
         self._letters = meters.counter(metrics.DEAD_LETTERS)
         self._runs = meters.counter(metrics.RUNS)
         self._run_seconds = meters.histogram(metrics.RUN_SECONDS)
+        self._anomalies = meters.counter(metrics.RUN_ANOMALIES)
         for source in SOURCE_TOPICS:
             self.applied(source, Counted(0, 0, 0), published=0)
             for reason in Reason:
@@ -32,6 +34,8 @@ class Measures:
             for trigger in Trigger:
                 self._runs.labels(source, trigger, RunStatus.SUCCEEDED)
                 self._runs.labels(source, trigger, RunStatus.FAILED)
+            for kind in AnomalyKind:
+                self._anomalies.labels(source, kind)
 
     def stage(self, name: str, seconds: float) -> None:
         """Time a stage of a chunk, or of chunks that went together."""
@@ -61,3 +65,5 @@ class Measures:
             self._runs.labels(run.source, run.trigger, outcome).inc()
         if run.requested_at is not None:
             self._run_seconds.labels(run.source).observe(max(0.0, (end.at - run.requested_at).total_seconds()))
+        for anomaly in end.anomalies if isinstance(end, RunSucceeded) else ():
+            self._anomalies.labels(run.source, anomaly.kind).inc()

@@ -82,12 +82,11 @@ async def _apply(connection: Connection, destination: Destination, parts: Sequen
         return Written(Counted(0, 0, dead_lettered))
     came = _newest_of_each_content(ticks)
     known = await raw_ticks.insert_new(connection, destination.raw_table, came)
-    moved_by = await quotes.upsert_newest(connection)
-    left = {tick_id: asset_uid for tick_id, (asset_uid, _) in moved_by.items() if asset_uid is not None}
+    moved_by, left = await quotes.upsert_newest(connection)
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
-    moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, (_, was) in moved_by.items()}
+    moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves)))
     written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)

@@ -1,6 +1,6 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -45,19 +45,17 @@ LOAD_OTHERS = """
         SELECT * FROM quotes WHERE asset_uid = touched.uid AND tick_id NOT IN (SELECT unnest($2::uuid[])) OFFSET 0) AS held"""
 
 
-class Left(NamedTuple):
-    """What a listing has left behind: its asset_uid if it has another now, which is rare, and the price that it had."""
+class Moved(NamedTuple):
+    """The rows that moved, by the tick_id that moved them: the price that was there; the asset_uid, if that is another now."""
 
-    asset_uid: str | None
-    price_usd: Number | None
+    prices: Mapping[UUID, Number | None]
+    left: Mapping[UUID, str]
 
 
-async def upsert_newest(connection: Connection) -> dict[UUID, Left]:
-    """Keep what is newer than what is held, of each incoming listing.
-
-    Returns the tick_ids of the rows that moved, each with what its listing has left by it.
-    """
-    return {tick_id: Left(*left) for tick_id, *left in await connection.fetch(UPSERT_NEWEST)}
+async def upsert_newest(connection: Connection) -> Moved:
+    """Keep what is newer than what is held, of each incoming listing; return what moved."""
+    rows = await connection.fetch(UPSERT_NEWEST)
+    return Moved({row[0]: row[2] for row in rows}, {row[0]: row[1] for row in rows if row[1] is not None})
 
 
 async def load_others(connection: Connection, asset_uids: Sequence[str], known: Sequence[UUID]) -> list[Quote]:

@@ -183,10 +183,17 @@ def _published_of(row: asyncpg.Record) -> PublishedRun:
         for partition, offset in msgspec.json.decode(text).items():
             last_offsets[int(partition)] = max(offset, last_offsets.get(int(partition), -1))
     totals = RunTotals(**{name: int(row[name]) for name in RunTotals.model_fields})
-    moves = [sum(column) for column in zip(*map(_array, row["moves"] or ()), strict=True)]
-    errors = tuple(row["errors"] or ())
-    known = {"moves": moves, "trigger": row["trigger"], "requested_at": row["requested_at"]}
-    return PublishedRun(row["run_id"], row["source"], last_offsets, errors, totals, row["began_at"], **known)
+    return PublishedRun(
+        row["run_id"],
+        row["source"],
+        last_offsets,
+        tuple(row["errors"] or ()),
+        totals,
+        row["began_at"],
+        moves=[sum(column) for column in zip(*map(_array, row["moves"] or ()), strict=True)],
+        trigger=row["trigger"],
+        requested_at=row["requested_at"],
+    )
 
 
 def _array(text: str) -> list[int]:

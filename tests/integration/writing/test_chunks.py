@@ -386,22 +386,21 @@ async def test_postgres_writes_a_number_as_we_do(pool: Pool) -> None:
 
 
 async def test_a_flag_that_changes_is_a_change_of_the_asset_and_one_that_does_not_is_none(pool: Pool) -> None:
-    """Here the listing that disagrees is not the one taken: only the flag (and the spread) tells of it."""
-    taken = tick("a", "a", price="100", minute=9, rank=1)
-    other = [tick("a", "a", source="coinpaprika", price=price, minute=minute) for minute, price in enumerate(("100", "50"))]
-    await write_chunk(pool, COINGECKO, place_of("a"), numbered([taken]))
-    await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[:1]))
-    version = await pool.fetchval("SELECT version FROM assets WHERE warnings = '{}'")
-    written = await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[1:], first=1))
-    (changed,) = written.changed
-    assert changed.asset.warnings == ("price_disagrees",)
+    """Here the anchor's volume changes, which is not what the asset shows: nothing but the flag tells of it."""
+    numbers: dict[str, Any] = {"market_cap_usd": number_of(10**12), "volume_24h_usd": number_of(10**9)}
+
+    def anchored(minute: int, **said: Any) -> list[Entry]:
+        plain = tick("a", "a", price="100", minute=minute, rank=1)
+        return numbered([plain._replace(quote=plain.quote._replace(**numbers | said))], first=minute)
+
+    await write_chunk(pool, COINGECKO, place_of("a"), anchored(0))
+    await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered([tick("a", "a", source="coinpaprika", price="100", minute=9)]))
+    version = await pool.fetchval("SELECT version FROM assets WHERE source = 'coinpaprika' AND warnings = '{}'")
+    unlikely = anchored(1, volume_24h_usd=number_of(5))
+    (changed,) = (await write_chunk(pool, COINGECKO, place_of("a"), unlikely)).changed
+    assert (changed.asset.warnings, changed.asset.taken.source) == (("volume_implausible",), "coinpaprika")
     assert changed.version > version
-    assert [tuple(row) for row in await pool.fetch("SELECT warnings, version FROM assets")] == [
-        (["price_disagrees"], changed.version)
-    ]
-    again = await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[1:], first=1))
-    assert [(one.asset.warnings, one.version) for one in again.changed] == [(("price_disagrees",), changed.version)]
-    await pool.execute("UPDATE assets SET warnings = '{}'")  # as rows from before the column have it
-    newer = numbered([tick("a", "a", price="100", minute=10, rank=1)], first=1)
-    (touched,) = (await write_chunk(pool, COINGECKO, place_of("a"), newer)).changed
-    assert touched.asset.warnings == ("price_disagrees",)
+    held = await pool.fetch("SELECT warnings, version FROM assets")
+    assert [tuple(row) for row in held] == [(["volume_implausible"], changed.version)]
+    again = await write_chunk(pool, COINGECKO, place_of("a"), [*unlikely, *anchored(2, volume_24h_usd=number_of(6))])
+    assert [(one.asset.warnings, one.version) for one in again.changed] == [(("volume_implausible",), changed.version)]

@@ -85,9 +85,10 @@ def test_new_missing_and_retyped_fields_are_told_once() -> None:
 
 
 def test_what_is_null_or_absent_in_some_rows_is_no_drift() -> None:
-    watched = Watched(one=[*many(30, price=1, supply=None), *many(20, price=None, supply=5)])
-    assert watched.look("one", [*many(45, price=1, supply=None), *many(5, price=None)]) == []
+    watched = Watched(one=[*many(40, price=1, supply=None), *many(10, price=None, supply=5)])
+    assert watched.look("one", [*many(10, price=1, supply=None), *many(40, price=None)]) == []
     assert watched.look("one", many(50, price=1)) == [], "a field that few rows have says nothing when none has it"
+    assert watched.look("one", many(50, price=None)) == [(DriftKind.MISSING, "price")]
 
 
 def test_a_field_is_missing_when_no_shard_has_it_any_more() -> None:

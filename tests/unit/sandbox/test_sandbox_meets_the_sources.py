@@ -101,8 +101,8 @@ def test_drift_is_what_the_producers_take_for_drift_and_the_rows_are_still_read(
     source: str, answers: dict[str, list[str]]
 ) -> None:
     rows = answers[source]
-    known = learned(Shape(), "1", sight(map(json.loads, rows)))
-    seen = sight(map(json.loads, drifted(rows, DriftKind)))
+    known = learned(Shape(), "1", sight([json.loads(row) for row in rows]))
+    seen = sight([json.loads(row) for row in drifted(rows, DriftKind)])
     told = compared(known, "1", seen, rows=len(rows), others={})[1]
     assert sorted(one.kind for one in told) == ["missing", "new", "retyped"]
     assert not any(isinstance(said, Rejection) for said in quotes(source, drifted(rows, DriftKind)))
