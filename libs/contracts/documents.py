@@ -17,6 +17,7 @@ from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT
 from libs.contracts.settlements import Settlement
 from libs.contracts.topics import TOPICS, Topic
+from libs.contracts.trace_context import TRACEPARENT
 
 Model = type[BaseModel] | TypeAdapter[Any]
 Document = dict[str, Any]
@@ -37,6 +38,9 @@ MESSAGES: Mapping[str, Model] = {
     "Settlement": Settlement,
     "Incident": Incident,
 }
+
+TRACED: frozenset[str] = frozenset({"RawTick", "Asset", "PollCommand"})
+"""Messages whose records say in a header which trace they belong to."""
 
 DEAD_LETTER_HEADERS: Mapping[str, str] = {
     "__connect.errors.topic": "Topic that the record came from, or was meant for",
@@ -115,8 +119,10 @@ def _operation(topic: Topic) -> Document:
 
 
 def _message(name: str) -> Document:
+    trace = {"type": "string", "description": "The trace of the run that this comes from, as W3C writes it; see docs/tracing.md"}
     return {
         "name": f"{name}.v{VERSION}",
+        **({"headers": {"type": "object", "properties": {TRACEPARENT: trace}}} if name in TRACED else {}),
         "contentType": "application/json",
         # A multi-format schema object, because AsyncAPI's own schema dialect has another meaning for `discriminator`.
         "payload": {"schemaFormat": SCHEMA_FORMAT, "schema": {"$ref": f"schemas/{name}.v{VERSION}.json"}},

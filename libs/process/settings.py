@@ -61,6 +61,16 @@ class LogSettings(Settings):
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: readable on a terminal, JSON elsewhere")
 
 
+class TracingSettings(Settings):
+    """Where spans go."""
+
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        description="An OpenTelemetry collector (OTLP over HTTP) to send spans to, such as http://localhost:4318; left out: none",
+        pattern=r"^https?://\S+$",
+    )
+
+
 class ProgressSettings(Settings):
     """When a consumer that makes no progress is called stalled."""
 

@@ -43,6 +43,8 @@ class Measures:
             self._listings.labels(source, outcome)
         for reason in Reason:
             self._letters.labels(source, reason)
+        for trigger in Trigger:
+            self._runs.labels(source, trigger, RunStatus.SKIPPED)
 
     def shard_published(self, counts: ShardCounts, rejected: Sequence[Reason]) -> None:
         """Count a shard's answer."""

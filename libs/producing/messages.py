@@ -3,12 +3,17 @@
 from libs.contracts.commands import PollCommand
 from libs.contracts.gaps import Gap
 from libs.contracts.run_events import RunEvent
+from libs.contracts.trace_context import TraceContext, context_of_run
 from libs.kafka.records import Record
 
 
-def command_record(topic: str, command: PollCommand) -> Record:
-    """Return the record of a command; the shard is the key, so one shard's polls come one after another."""
-    return Record(topic, command.shard.encode(), command.model_dump_json().encode())
+def command_record(topic: str, command: PollCommand, trace: TraceContext | None = None) -> Record:
+    """Return the record of a command; the shard is the key, so one shard's polls come one after another.
+
+    `trace` is the span that asks; without one, the run's own.
+    """
+    headers = (trace or context_of_run(command.run_id)).headers
+    return Record(topic, command.shard.encode(), command.model_dump_json().encode(), headers)
 
 
 def event_record(topic: str, event: RunEvent) -> Record:

@@ -12,6 +12,7 @@ from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
 from libs.contracts.run_events import LONGEST_ERROR, RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
+from libs.contracts.trace_context import TraceContext, context_in, context_of_run, trace_fields
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
 from libs.kafka.records import Position, Record
@@ -30,6 +31,7 @@ from libs.producing.quota import KeyQuota
 from libs.producing.row_contents import RowContents
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,7 @@ class Poller:
     contents: RowContents
     measures: Measures
     activity: Activity
+    tracer: Tracer = UNRECORDED
 
     async def carry_out(self, record: TopicRecord) -> None:
         """Carry out a command; when this returns, its offset has been committed."""
@@ -57,13 +60,19 @@ class Poller:
         command = _command_in(record, self.fetcher.source.name)
         if isinstance(command, Rejection):
             await self._set_aside(record, command)
-        elif command.shard == WHOLE_SOURCE:
-            await self._plan(command, record)
+            return
+        parent = context_in(record.headers) or context_of_run(command.run_id)
+        attributes = {"kasparro.source": command.source, "kasparro.run_id": str(command.run_id), "kasparro.shard": command.shard}
+        if command.shard == WHOLE_SOURCE:
+            with self.tracer.span("plan", parent=parent, attributes=attributes) as trace:
+                await self._plan(command, record, trace)
         else:
-            await self._poll(command, record)
+            with self.tracer.span("poll", parent=parent, attributes=attributes) as trace:
+                await self._poll(command, record, trace)
 
-    async def _plan(self, command: PollCommand, record: TopicRecord) -> None:
-        log_run = log.bind(source=command.source, run_id=str(command.run_id), trigger=command.trigger.value)
+    async def _plan(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
+        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
+        log_run = log.bind(**about, trigger=command.trigger.value)
         shards: Sequence[str] | NothingToDo
         try:
             shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
@@ -82,7 +91,7 @@ class Poller:
             gone = [shard for shard in self.view.shards if shard not in planned]
             tombstones = [forgotten(self.topics.cursors.name, command.source, shard) for shard in gone]
             commands = [
-                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard})) for shard in planned
+                command_record(self.topics.commands.name, command.model_copy(update={"shard": shard}), trace) for shard in planned
             ]
             return Writing(records=[*tombstones, self._event(self._started(command, planned)), *commands])
 
@@ -94,11 +103,12 @@ class Poller:
         else:
             log_run.info("run_planned", shards=len(planned))
 
-    async def _poll(self, command: PollCommand, record: TopicRecord) -> None:
-        log_shard = log.bind(source=command.source, run_id=str(command.run_id), shard=command.shard)
+    async def _poll(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
+        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
+        log_shard = log.bind(**about, shard=command.shard)
         begun = self.clock.monotonic()
         try:
-            with self.measures.stage("fetch"):
+            with self.measures.stage("fetch"), self.tracer.span("fetch", parent=trace):
                 answer = await self._fetched(command)
         except FetchFailedError as error:
             self.measures.shard_failed()
@@ -106,8 +116,8 @@ class Poller:
             await self._tell(record, self._failed(command, str(error)))
             return
         self.activity.go_on()
-        about = (self.fetcher.source, self.topics, command.run_id, command.shard)
-        read = await worked_on(answer, partial(read_answer, *about, answer, contents=self.contents))
+        of_what = (self.fetcher.source, self.topics, command.run_id, command.shard)
+        read = await worked_on(answer, partial(read_answer, *of_what, answer, contents=self.contents, trace=trace))
         composed: list[News] = []
 
         async def compose() -> Writing:
@@ -116,7 +126,7 @@ class Poller:
             return self._publication(command, cursor, news)
 
         try:
-            with self.measures.stage("publish"):
+            with self.measures.stage("publish"), self.tracer.span("transaction", parent=trace):
                 written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
             self.measures.shard_failed()

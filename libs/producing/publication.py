@@ -10,6 +10,7 @@ from libs.contracts.cursors import ContentOf, PollCursor, pack_carried
 from libs.contracts.dead_letters import LINE_HEADER, Origin, dead_letter_headers
 from libs.contracts.raw_tick import RawTickEncoder
 from libs.contracts.run_events import ShardCounts
+from libs.contracts.trace_context import TraceContext, context_of_run
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.clocks import CLOCK_ERROR_BELIEVED
@@ -38,6 +39,8 @@ class ReadAnswer:
     contents: frozenset[ContentOf]
     """Of all rows."""
     fetched_at: datetime
+    trace: Sequence[tuple[str, bytes]]
+    """The header of each tick that names the run's trace; the same object for all of them."""
 
     def against(self, published: Published) -> tuple[PollCursor, "News"]:
         """Compare the answer with what is published: what the shard must remember, and what is new."""
@@ -112,7 +115,7 @@ class ReadAnswer:
 
     def _headers(self, place: int) -> Sequence[tuple[str, bytes]]:
         positions = self.answer.positions
-        return [(LINE_HEADER, positions[place].encode("utf-8", "replace"))] if positions else ()
+        return [(LINE_HEADER, positions[place].encode("utf-8", "replace")), *self.trace] if positions else self.trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,19 @@ class News:
 
 
 def read_answer(
-    source: Source, topics: ProducerTopics, run_id: UUID, shard: str, answer: Answer, *, contents: RowContents
+    source: Source,
+    topics: ProducerTopics,
+    run_id: UUID,
+    shard: str,
+    answer: Answer,
+    *,
+    contents: RowContents,
+    trace: TraceContext | None = None,
 ) -> ReadAnswer:
     """Read an answer's rows, as far as they were not read lately."""
     rows = read_rows(source, answer, contents)
-    return ReadAnswer(source, topics, run_id, shard, answer, rows, frozenset(rows.contents), answer.fetched_at)
+    headers = (trace or context_of_run(run_id)).headers
+    return ReadAnswer(source, topics, run_id, shard, answer, rows, frozenset(rows.contents), answer.fetched_at, headers)
 
 
 def _cut_short(rejection: Rejection, payload: bytes, most: int) -> Rejection:

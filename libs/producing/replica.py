@@ -88,11 +88,14 @@ class Replica:
             *(self.fetcher, self.topics, writer, view, quota, self.clock, self.contents),
             measures=telling.measures,
             activity=activity,
+            tracer=telling.tracer,
         )
         try:
             async with asyncio.TaskGroup() as tasks:
                 if owned.partition == SCHEDULING_PARTITION:
-                    schedule = Schedule(self.source, self.topics, self.interval, writer, view, self.start_up, self.clock, health)
+                    schedule = Schedule(
+                        self.source, self.topics, self.interval, writer, view, self.start_up, self.clock, health, telling.tracer
+                    )
                     tasks.create_task(schedule.keep())
                 while True:
                     await poller.carry_out(await owned.next_record())

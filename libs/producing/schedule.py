@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -12,6 +12,7 @@ from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import ScheduleMark
 from libs.contracts.gaps import RunsMissed, gap_id_of
 from libs.contracts.run_events import RunRequested
+from libs.contracts.trace_context import context_of_run
 from libs.domain.runs import Trigger
 from libs.kafka.records import Position, Record
 from libs.process.clock import Clock
@@ -21,6 +22,7 @@ from libs.producing.health import ProducerHealth
 from libs.producing.messages import command_record, event_record, gap_record
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter, Writing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 
 START_UP_PAUSE = timedelta(seconds=30)
 """Shortest time from the last scheduled run to that of a start: what crashes at each start does not poll at each start."""
@@ -64,8 +66,11 @@ class Schedule:
     start_up: StartUp
     clock: Clock
     health: ProducerHealth
+    tracer: Tracer = UNRECORDED
     wait: timedelta = timedelta(0)
     """How long until it is time again, as of the last decision."""
+    _requested: UUID | None = None
+    """The run that was composed last."""
     _marked: tuple[datetime, float] | None = None
     """What our own last mark counts from, and our monotonic time then."""
 
@@ -75,9 +80,18 @@ class Schedule:
         while self.interval is not None:
             if await self.writer.write(partial(self._request_if_due, self.interval)):
                 self.start_up.run_requested()
-                log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value)
+                self._tell_requested()
             self.health.schedule_sleeps(self.wait.total_seconds())
             await self.clock.sleep(self.wait.total_seconds())
+
+    def _tell_requested(self) -> None:
+        """Say it once it is so: a request that was made and not committed was none."""
+        run_id = str(self._requested) if self._requested else None
+        log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value, run_id=run_id)
+        if self._requested is not None:
+            attributes = {"kasparro.source": self.source, "kasparro.run_id": str(self._requested)}
+            with self.tracer.span("schedule", own=context_of_run(self._requested), attributes=attributes):
+                pass
 
     async def _note_change(self) -> Writing | None:
         """Let what was due by another interval end here, unless a run is about to be requested, which does the same."""
@@ -110,7 +124,7 @@ class Schedule:
         return timedelta(0) if ahead > pause else ahead + pause
 
     def _request(self, interval: timedelta, mark: ScheduleMark | None, now: datetime) -> Writing:
-        run_id = uuid4()
+        run_id = self._requested = uuid4()
         requested = RunRequested(run_id=run_id, source=self.source, at=now, trigger=Trigger.SCHEDULE)
         command = PollCommand(
             run_id=run_id,

@@ -2,12 +2,13 @@
 
 from pydantic import Field
 
-from libs.process.settings import Settings
+from libs.process.settings import TracingSettings
+from libs.producing.telling import Audience
 from libs.telemetry.serving import HealthAddress
 
 
-class HealthSettings(Settings):
-    """Its own small HTTP server."""
+class TellingSettings(TracingSettings):
+    """Its own small HTTP server, and its spans."""
 
     producer_health_host: str = Field(
         "127.0.0.1", description="Address that a producer's GET /health, /ready and /metrics listen on"
@@ -17,8 +18,7 @@ class HealthSettings(Settings):
     )
 
     @property
-    def health_address(self) -> HealthAddress | None:
-        """Where health is served; None for nowhere."""
-        if not self.producer_health_port:
-            return None
-        return HealthAddress(self.producer_health_host, self.producer_health_port, "PRODUCER_HEALTH_PORT")
+    def audience(self) -> Audience:
+        """The same as a value."""
+        address = HealthAddress(self.producer_health_host, self.producer_health_port, "PRODUCER_HEALTH_PORT")
+        return Audience(address if self.producer_health_port else None, self.otel_exporter_otlp_endpoint)

@@ -1,8 +1,8 @@
 """What a producer tells of itself, made in one place: its health, what it counts, and what its gauges read."""
 
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from libs.process.clock import Clock
@@ -17,6 +17,15 @@ from libs.telemetry.labels import STATUS
 from libs.telemetry.meters import Meters, Reading
 from libs.telemetry.outage_gauges import outage_readings
 from libs.telemetry.serving import HealthAddress, serving_health
+from libs.telemetry.tracing import UNRECORDED, Tracer, opened_tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Where a process tells of itself; None: nowhere. `spans_to` is an OpenTelemetry collector."""
+
+    address: HealthAddress | None
+    spans_to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ class Telling:
     meters: Meters
     measures: Measures
     health: ProducerHealth
+    tracer: Tracer = UNRECORDED
 
     def serving(self, address: HealthAddress | None) -> AbstractAsyncContextManager[None]:
         """Serve it over HTTP while a block runs; without an address, nothing."""
@@ -36,6 +46,15 @@ def telling_of(service: str, source: str, clock: Clock) -> Telling:
     """Make it. `service` is who this is in logs and metrics."""
     meters = Meters(service, installed_version())
     return Telling(meters, Measures(meters, source, clock), ProducerHealth(clock, OutageBoard(clock)))
+
+
+@asynccontextmanager
+async def opened_telling(service: str, source: str, clock: Clock, audience: Audience) -> AsyncIterator[Telling]:
+    """Tell of the process, over HTTP and to a collector, while the block runs."""
+    async with opened_tracer(service, installed_version(), audience.spans_to) as tracer:
+        telling = replace(telling_of(service, source, clock), tracer=tracer)
+        async with telling.serving(audience.address):
+            yield telling
 
 
 @dataclass(frozen=True, slots=True)

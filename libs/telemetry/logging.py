@@ -10,11 +10,11 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, ProcessorReturnValue, WrappedLogger
 
-QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access")
+QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access", "opentelemetry")
 """Libraries whose INFO is about themselves; their warnings still come through."""
 
-REPEATING = ("aiokafka", "faust", "mode")
-"""Libraries that say the same many times a second while the broker is away."""
+REPEATING = ("aiokafka", "faust", "mode", "opentelemetry")
+"""Libraries that say the same again and again while the broker, or the collector of spans, is away."""
 REPEAT_SECONDS = 60.0
 MOST_REMEMBERED = 256
 

@@ -20,6 +20,7 @@ from libs.process.version import installed_version
 from libs.telemetry.logging import configure_logging
 from libs.telemetry.meters import Meters
 from libs.telemetry.serving import serving_health
+from libs.telemetry.tracing import opened_tracer
 from services.normalizer.health import Health
 from services.normalizer.settings import NormalizerSettings
 from services.normalizer.wiring import Limits, run_normalizer
@@ -38,9 +39,18 @@ async def run(settings: NormalizerSettings) -> None:
     knocks = (partial(kafka.knock, connection), partial(postgres.knock, database_url, application=APPLICATION))
     health = Health(clock, OutageBoard(clock), NORMALIZER_GROUP, settings.normalizer_stalled_seconds)
     meters = Meters(SERVICE, installed_version())
-    async with serving_health(health.told, meters, settings.health_address), admitted(*knocks, clock=clock):
+    async with (
+        opened_tracer(SERVICE, installed_version(), settings.otel_exporter_otlp_endpoint) as tracer,
+        serving_health(health.told, meters, settings.health_address),
+        admitted(*knocks, clock=clock),
+    ):
         await run_normalizer(
-            connection, database_url, clock, limits=limits, raw_for=settings.raw_for, health=health, meters=meters
+            *(connection, database_url, clock),
+            limits=limits,
+            raw_for=settings.raw_for,
+            health=health,
+            meters=meters,
+            tracer=tracer,
         )
 
 

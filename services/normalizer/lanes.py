@@ -6,10 +6,12 @@ a transaction takes all that gathered during the one before.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
+from libs.contracts.trace_context import TraceContext
 from libs.postgres.writing.chunks import Entry
 from libs.streaming.chunks import Chunk
 from services.normalizer.inlets import Inlet
@@ -28,13 +30,17 @@ class Most:
 
 
 class Read(NamedTuple):
-    """A chunk whose rejected records are in the dead letters, by the monotonic clock: when the work at it began, and was done."""
+    """A chunk whose rejected records are in the dead letters, by the monotonic clock: when the work at it began, and was done.
+
+    `traces`: those of the runs whose ticks it holds.
+    """
 
     chunk: Chunk
     inlet: Inlet
     entries: Sequence[Entry]
     started: float
     done: float
+    traces: Mapping[UUID, TraceContext]
 
 
 @dataclass(slots=True)

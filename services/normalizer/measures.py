@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from libs.contracts.run_events import RunFailed, RunSucceeded
 from libs.contracts.topics import SOURCE_TOPICS
 from libs.domain.rejections import Reason
-from libs.domain.runs import RunStatus
+from libs.domain.runs import RunStatus, Trigger
 from libs.postgres.writing.runs import PublishedRun
 from libs.postgres.writing.ticks import Counted
 from libs.telemetry import labels, metrics
@@ -29,6 +29,9 @@ class Measures:
             self.applied(source, Counted(0, 0, 0), published=0)
             for reason in Reason:
                 self._letters.labels(source, reason)
+            for trigger in Trigger:
+                self._runs.labels(source, trigger, RunStatus.SUCCEEDED)
+                self._runs.labels(source, trigger, RunStatus.FAILED)
 
     def stage(self, name: str, seconds: float) -> None:
         """Time a stage of a chunk, or of chunks that went together."""

@@ -12,6 +12,7 @@ from libs.postgres import errors as postgres_errors
 from libs.postgres.pool import Pool
 from libs.process.clock import Clock
 from libs.process.outages import OutageBoard, wait_out
+from libs.telemetry.tracing import UNRECORDED, Tracer
 from services.normalizer.measures import Measures
 from services.normalizer.unapplied import Unapplied
 
@@ -31,6 +32,7 @@ class Outlets:
     board: OutageBoard
     """Tells the worker's health what is being waited for."""
     measures: Measures
+    tracer: Tracer = UNRECORDED
     unapplied: Unapplied = field(default_factory=Unapplied)
 
     async def through_postgres(self, attempt: Callable[[], Awaitable[Result]]) -> Result:

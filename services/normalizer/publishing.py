@@ -13,6 +13,7 @@ from libs.kafka.records import Record as Outgoing
 from libs.postgres.writing.assets import Changed, find_overtaken, load_current
 from libs.postgres.writing.chunks import Written
 from services.normalizer.outlets import Outlets
+from services.normalizer.traces import NO_TRACES, Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,11 @@ class AssetPublisher:
         """Note what has just been committed; it will be published by `publish`, so it overtakes nothing until then."""
         self._owed.update(_versions(written.changed, written.gone))
 
-    async def publish(self, written: Sequence[Written]) -> int:
+    async def publish(self, written: Sequence[Written], traces: Traces = NO_TRACES) -> int:
         """Return how many records were published, once Kafka has them and none is behind the table.
 
         An asset that is owed no more was published since, by a chunk of the other lane which may be acknowledged: whoever sent
-        an older version behind that one and died would leave it for the newest.
+        an older version behind that one and died would leave it for the newest. `traces`: of the ticks that changed them.
         """
         sent: dict[str, int | None] = {}
         for one in written:
@@ -40,7 +41,7 @@ class AssetPublisher:
         records: list[Outgoing] = []
         for one in written:
             changed = [each for each in one.changed if each.asset.asset_uid not in late]
-            records += self._records(changed, [uid for uid in one.gone if uid not in late])
+            records += self._records(changed, [uid for uid in one.gone if uid not in late], traces)
         await self.outlets.publish(records)
         return len(records) + await self._catch_up(sent)
 
@@ -72,10 +73,13 @@ class AssetPublisher:
     async def _current(self, asset_uids: Sequence[str]) -> list[Changed]:
         return await self.outlets.through_postgres(lambda: load_current(self.outlets.pool, asset_uids))
 
-    def _records(self, changed: Sequence[Changed], gone: Sequence[str]) -> list[Outgoing]:
-        topic = self.outlets.assets_topic
-        records = [Outgoing(topic, one.asset.asset_uid.encode(), encode_asset(one.asset, one.version)) for one in changed]
-        return records + [Outgoing(topic, asset_uid.encode(), None) for asset_uid in gone]
+    def _records(self, changed: Sequence[Changed], gone: Sequence[str], traces: Traces = NO_TRACES) -> list[Outgoing]:
+        topic, headers_of = self.outlets.assets_topic, traces.headers_of
+        records = []
+        for one in changed:
+            uid = one.asset.asset_uid
+            records.append(Outgoing(topic, uid.encode(), encode_asset(one.asset, one.version), headers_of(uid)))
+        return records + [Outgoing(topic, uid.encode(), None, headers_of(uid)) for uid in gone]
 
 
 def _versions(changed: Sequence[Changed], gone: Sequence[str]) -> dict[str, int | None]:

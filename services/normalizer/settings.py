@@ -7,13 +7,13 @@ from pydantic import Field, PositiveInt, field_validator
 
 from libs.contracts.topics import SEGMENT_LASTS, SOURCE_TOPICS
 from libs.process.kafka_settings import KafkaSettings
-from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings
+from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings, TracingSettings
 from libs.telemetry.serving import HealthAddress
 
 TOPICS_KEEP: Final = max(topics.raw.kept or timedelta(0) for topics in SOURCE_TOPICS.values()) + SEGMENT_LASTS
 
 
-class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings):
+class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings, TracingSettings):
     """Where it reads and writes, and how much at a time."""
 
     chunk_records: PositiveInt = Field(5_000, description="Most records that the normalizer stores in one transaction")

@@ -1,8 +1,8 @@
 """The agent of the raw topics: store chunks, publish what changed, then acknowledge. In any other order something is lost."""
 
 from asyncio import Queue, TaskGroup
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -16,9 +16,12 @@ from libs.streaming.agents import Chunks
 from libs.streaming.chunks import Chunk
 from services.normalizer.inlets import Inlet
 from services.normalizer.lanes import Lane, Most, Read
+from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
 from services.normalizer.reading import Rejected, dead_letter, read_in_turns, set_aside
+from services.normalizer.spans import Between, Work, tell_spans
+from services.normalizer.traces import traces_in, traces_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,7 @@ class _Applied(NamedTuple):
 
     reads: Sequence[Read]
     written: Sequence[Written]
+    stored: Between
 
 
 async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, most: Most) -> None:
@@ -60,30 +64,37 @@ async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
             reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
             outlets.unapplied.add(chunk, reading.entries)
             await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
+            traces = traces_in(chunk.records, reading.entries)
             done = outlets.clock.monotonic()
             outlets.measures.stage("read", done - started)
-        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done))
+        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done, traces))
 
 
 async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Applied]) -> None:
     while True:
         reads = await lane.take()  # of one topic
-        with _telling_of([read.chunk for read in reads]), _timing(reads, publisher.outlets):
+        started = publisher.outlets.clock.monotonic()
+        with _telling_of([read.chunk for read in reads]):
             written = await _write_together(reads, publisher)  # waits an outage out
-        await applied.put(_Applied(reads, written))
+        stored = Between(started, publisher.outlets.clock.monotonic())
+        _measure(reads, stored, publisher.outlets.measures)
+        await applied.put(_Applied(reads, written, stored))
 
 
 async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunks, publisher: AssetPublisher) -> None:
     while True:
-        reads, written = await applied.get()
+        reads, written, stored = await applied.get()
         with _telling_of([read.chunk for read in reads]):
             started = outlets.clock.monotonic()
-            published = await publisher.publish(written)  # returns once Kafka has them
+            traces = traces_of([(read.traces, read.entries) for read in reads])
+            published = await publisher.publish(written, traces)  # returns once Kafka has them
             for read in reads:
                 chunks.acknowledge(read.chunk)  # nothing else moves an offset
                 outlets.unapplied.applied((read.chunk.topic, read.chunk.partition), read.chunk.end)
-            outlets.measures.stage("publish", outlets.clock.monotonic() - started)
+            publishing = Between(started, outlets.clock.monotonic())
+            outlets.measures.stage("publish", publishing.seconds)
             counted = _total(written)
+            tell_spans(outlets.tracer, outlets.clock, Work(reads, stored, publishing, traces, counted))
             outlets.measures.applied(reads[0].inlet.source.name, counted, published=published)
             log.info(
                 "chunk_stored",
@@ -96,15 +107,12 @@ async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunk
             )
 
 
-@contextmanager
-def _timing(reads: Sequence[Read], outlets: Outlets) -> Iterator[None]:
-    """Measure one transaction of chunks, and what they have waited for it."""
-    started = outlets.clock.monotonic()
+def _measure(reads: Sequence[Read], stored: Between, measures: Measures) -> None:
+    """Count and time one transaction of chunks, and what they have waited for it."""
     for read in reads:
-        outlets.measures.stage("wait", started - read.done)
-    yield
-    outlets.measures.stage("store", outlets.clock.monotonic() - started)
-    outlets.measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
+        measures.stage("wait", stored.began - read.done)
+    measures.stage("store", stored.seconds)
+    measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
 
 
 def _telling_of(chunks: Sequence[Chunk]) -> AbstractContextManager[None]:

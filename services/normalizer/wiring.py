@@ -37,6 +37,7 @@ from libs.streaming.agents import ChunkApp, add_agent, applied_position, create_
 from libs.streaming.checkpoints import Checkpoints, open_checkpoints, wait_until_ready
 from libs.streaming.progress import membership_of
 from libs.telemetry.meters import Meters
+from libs.telemetry.tracing import UNRECORDED, Tracer
 from services.normalizer.dead_letters import project_dead_letters, project_settlements
 from services.normalizer.gaps import GapTeller, project_gaps
 from services.normalizer.gauges import Gauges
@@ -122,6 +123,7 @@ async def run_normalizer(
     raw_for: timedelta | None = None,
     health: Health | None = None,
     meters: Meters | None = None,
+    tracer: Tracer = UNRECORDED,
 ) -> None:
     """Normalize until cancelled. Waits for a migrated database and for the topics first; a bug leaves as its own error.
 
@@ -140,7 +142,7 @@ async def run_normalizer(
     ):
         measures = Measures(meters)
         sending = (publisher, topics.assets, topics.dead_letters)
-        outlets = Outlets(pool, *sending, clock, limits.retry_ceiling, health.board, measures)
+        outlets = Outlets(pool, *sending, clock, limits.retry_ceiling, health.board, measures, tracer)
         meters.read_by(Gauges(health, outlets.unapplied))
         async with watching(health, outlets, watched):
             health.phase = "waiting for Kafka and the topics"

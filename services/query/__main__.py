@@ -25,10 +25,12 @@ from libs.kafka.tailing import Start, open_tail
 from libs.postgres import access as access_to_postgres
 from libs.postgres.pool import open_pool
 from libs.process.access import admitted
-from libs.process.clock import SystemClock
+from libs.process.clock import Clock, SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
+from libs.process.version import installed_version
 from libs.telemetry.logging import configure_logging
+from libs.telemetry.tracing import opened_tracer
 from services.query.access import Access
 from services.query.app import Openers, create_app, until_a_follower_fails
 from services.query.connections import Connections, Runner, room_for
@@ -40,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 APPLICATION = "kasparro-query"
 """Who we are to the broker and to the database."""
+SERVICE = "query"
+"""Who we are in logs, metrics and traces."""
 STATEMENT_SECONDS = 10.0
 PUBLISH_SECONDS = 5.0
 
@@ -77,14 +81,20 @@ async def serve(settings: QuerySettings) -> None:
     token = settings.api_token.get_secret_value() if settings.api_token else None
     access = Access(token, open_to_all=settings.api_open, listens_here=is_loopback(settings.host))
     clock, kafka = SystemClock(), settings.kafka_connection(APPLICATION)
-    app = create_app(
-        openers(settings, kafka),
-        topics=DECLARED,
-        access=access,
-        clock=clock,
-        sandbox=settings.sandbox,
-        stalled_seconds=settings.normalizer_stalled_seconds,
-    )
+    async with opened_tracer(SERVICE, installed_version(), settings.otel_exporter_otlp_endpoint) as tracer:
+        app = create_app(
+            openers(settings, kafka),
+            topics=DECLARED,
+            access=access,
+            clock=clock,
+            sandbox=settings.sandbox,
+            stalled_seconds=settings.normalizer_stalled_seconds,
+            tracer=tracer,
+        )
+        await _serve(app, settings, kafka, clock)
+
+
+async def _serve(app: web.Application, settings: QuerySettings, kafka: KafkaConnection, clock: Clock) -> None:
     runner = Runner(app, Connections(room_for(settings.http_connections), clock))
     knocks = (
         partial(access_to_kafka.knock, kafka),
@@ -111,7 +121,7 @@ async def _listen(runner: web.AppRunner, settings: QuerySettings) -> None:
 def main() -> None:
     """Run the process."""
     settings = read_settings(QuerySettings)
-    configure_logging(settings.log_level, "query", style=settings.log_format)
+    configure_logging(settings.log_level, SERVICE, style=settings.log_format)
     run_until_stopped(serve(settings))
 
 

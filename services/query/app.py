@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from libs.process.version import installed_version
 from libs.sources.catalogue import SOURCES
 from libs.telemetry.meters import Meters
 from libs.telemetry.serving import exposing
+from libs.telemetry.tracing import UNRECORDED, Tracer
 from services.query.access import ACCESS, Access
 from services.query.api import ENDPOINTS
 from services.query.dependencies import Dependency
@@ -50,6 +51,7 @@ from services.query.keys import (
     SERVING,
     TOPICS,
     TOTALS,
+    TRACER,
     UNSETTLED,
     LastSuccesses,
     Serving,
@@ -80,7 +82,8 @@ class Openers:
     run_events: Callable[[], AbstractAsyncContextManager[Tail]]
     cursors: Callable[[], AbstractAsyncContextManager[Tail]]
     incidents: Callable[[], AbstractAsyncContextManager[Tail]]
-    watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]]
+    watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]] | None = None
+    """Without it this process watches for no incidents; it shows those of others all the same."""
 
 
 def create_app(
@@ -92,6 +95,7 @@ def create_app(
     sandbox: bool,
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+    tracer: Tracer = UNRECORDED,
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
     app, version = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY), installed_version()
@@ -105,6 +109,7 @@ def create_app(
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[TRACER] = tracer
     app[MEASURES] = Measures(meters)
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
     app.cleanup_ctx.append(_reading_gauges(meters))
@@ -138,11 +143,11 @@ def _opening(
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)
             lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[CLOCK])
-            async with openers.watch(lookout) as incident_watch:
-                watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
-                followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
-                endless = (*followed, *watching, incident_watch.run())
-                following = tuple([asyncio.create_task(work) for work in endless])
+            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
+            followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
+            async with AsyncExitStack() as stack:
+                led = () if openers.watch is None else ((await stack.enter_async_context(openers.watch(lookout))).run(),)
+                following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *led)])
                 app[FOLLOWING] = following
                 yield
                 await _end(following)

@@ -1,16 +1,18 @@
 """What the application holds, by typed key."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aiohttp import web
 
+from libs.contracts.trace_context import TraceContext
 from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
 from libs.postgres.reading.acquiring import Readers
 from libs.process.clock import Clock
+from libs.telemetry.tracing import Tracer
 from services.query.dependencies import Dependency
 from services.query.following import RunFollower
 from services.query.gathering import GatheredAssets
@@ -59,6 +61,9 @@ RENDERED_ASSETS = web.AppKey("rendered_assets", RenderedAssets)
 REPORTS = web.AppKey("reports", Remembered[object])
 CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])
 FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])
+TRACES = web.RequestKey("traces", Sequence[TraceContext])
+"""Of a request: the spans of the runs that it has asked for."""
 LAST_SUCCESSES = web.AppKey("last_successes", LastSuccesses)
+TRACER = web.AppKey("tracer", Tracer)
 MEASURES = web.AppKey("measures", Measures)
 UNSETTLED = web.AppKey("unsettled", UnsettledLetters)

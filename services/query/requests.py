@@ -11,10 +11,11 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from libs.contracts.trace_context import TRACERESPONSE
 from libs.kafka.errors import KafkaUnreachableError
 from libs.postgres.reading.acquiring import PostgresAwayError, PostgresNotMigratedError
 from services.query.following import unreachable
-from services.query.keys import MEASURES
+from services.query.keys import MEASURES, TRACES
 from services.query.measures import ABANDONED
 from services.query.problems import NotMigratedError, PostgresUnavailableError, QueryError, problem_response
 
@@ -53,6 +54,9 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
         raise
     response.headers["X-Request-Id"] = request_id
     response.headers.update(SAFE_HEADERS)
+    traces = request.get(TRACES, ())
+    if traces and len({trace.trace_id for trace in traces}) == 1:
+        response.headers[TRACERESPONSE] = traces[-1].traceparent
     seconds = time.perf_counter() - started
     route = _measure(request, response.status, seconds)
     log.info(

@@ -9,7 +9,7 @@ from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.producing.provider import Provider, open_session
 from libs.producing.replica import Replica
-from libs.producing.telling import telling_of
+from libs.producing.telling import opened_telling
 from libs.producing.topics import topics_of
 from libs.telemetry.logging import configure_logging
 from services.producers.coingecko.fetcher import CoinGecko
@@ -21,9 +21,11 @@ SERVICE = "producer-coingecko"
 async def produce(settings: CoinGeckoSettings) -> None:
     """Wire the replica and run it."""
     clock = SystemClock()
-    telling = telling_of(SERVICE, "coingecko", clock)
     connection = settings.kafka_connection(SERVICE)
-    async with open_session(settings.base_url) as session:
+    async with (
+        opened_telling(SERVICE, "coingecko", clock, settings.audience) as telling,
+        open_session(settings.base_url) as session,
+    ):
         provider = Provider(
             name="CoinGecko",
             base_url=settings.base_url,
@@ -43,7 +45,7 @@ async def produce(settings: CoinGeckoSettings) -> None:
             clock=clock,
             telling=telling,
         )
-        async with telling.serving(settings.health_address), admitted(partial(knock, connection), clock=clock):
+        async with admitted(partial(knock, connection), clock=clock):
             await replica.run()
 
 

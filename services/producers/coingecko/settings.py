@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_valid
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import LogSettings, ScheduleSettings
 from libs.producing.quota import Budget
-from libs.producing.settings import HealthSettings
+from libs.producing.settings import TellingSettings
 
 
 class Plan(StrEnum):
@@ -33,7 +33,7 @@ PLAN_HOSTS = {
 PLAN_HEADERS = {Plan.DEMO: "x-cg-demo-api-key", Plan.PRO: "x-cg-pro-api-key"}
 
 
-class CoinGeckoSettings(LogSettings, KafkaSettings, ScheduleSettings, HealthSettings):
+class CoinGeckoSettings(LogSettings, KafkaSettings, ScheduleSettings, TellingSettings):
     """The CoinGecko producer's environment."""
 
     coingecko_top_n: int = Field(

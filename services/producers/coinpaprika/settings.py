@@ -5,7 +5,7 @@ from pydantic import Field, SecretStr
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import LogSettings, ScheduleSettings
 from libs.producing.quota import Budget
-from libs.producing.settings import HealthSettings
+from libs.producing.settings import TellingSettings
 
 FREE_HOST = "https://api.coinpaprika.com/v1"
 PRO_HOST = "https://api-pro.coinpaprika.com/v1"
@@ -14,7 +14,7 @@ FREE_MONTH = 20_000
 STARTER_MONTH = 200_000
 
 
-class CoinPaprikaSettings(LogSettings, KafkaSettings, ScheduleSettings, HealthSettings):
+class CoinPaprikaSettings(LogSettings, KafkaSettings, ScheduleSettings, TellingSettings):
     """The CoinPaprika producer's environment."""
 
     coinpaprika_api_key: SecretStr | None = Field(None, description="API key of a paid plan; without it the free host is asked")

@@ -9,7 +9,7 @@ from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
 from libs.producing.quota import Budget
 from libs.producing.replica import Replica
-from libs.producing.telling import telling_of
+from libs.producing.telling import opened_telling
 from libs.producing.topics import topics_of
 from libs.telemetry.logging import configure_logging
 from services.producers.csv.fetcher import CsvFiles
@@ -21,19 +21,19 @@ SERVICE = "producer-csv"
 async def produce(settings: CsvSettings) -> None:
     """Wire the replica and run it. Nobody meters a file."""
     clock = SystemClock()
-    telling = telling_of(SERVICE, "csv", clock)
     connection = settings.kafka_connection(SERVICE)
-    replica = Replica(
-        fetcher=CsvFiles(settings.csv_path, clock),
-        connection=connection,
-        topics=topics_of("csv"),
-        budget=Budget(),
-        interval=settings.schedule,
-        clock=clock,
-        telling=telling,
-    )
-    async with telling.serving(settings.health_address), admitted(partial(knock, connection), clock=clock):
-        await replica.run()
+    async with opened_telling(SERVICE, "csv", clock, settings.audience) as telling:
+        replica = Replica(
+            fetcher=CsvFiles(settings.csv_path, clock),
+            connection=connection,
+            topics=topics_of("csv"),
+            budget=Budget(),
+            interval=settings.schedule,
+            clock=clock,
+            telling=telling,
+        )
+        async with admitted(partial(knock, connection), clock=clock):
+            await replica.run()
 
 
 def main() -> None:

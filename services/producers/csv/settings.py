@@ -4,10 +4,10 @@ from pydantic import Field
 
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import LogSettings, ScheduleSettings
-from libs.producing.settings import HealthSettings
+from libs.producing.settings import TellingSettings
 
 
-class CsvSettings(LogSettings, KafkaSettings, ScheduleSettings, HealthSettings):
+class CsvSettings(LogSettings, KafkaSettings, ScheduleSettings, TellingSettings):
     """The CSV producer's environment."""
 
     csv_path: str = Field(

@@ -1,6 +1,8 @@
 """POST /etl: asking the producers for runs, and waiting for what becomes of them."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -12,13 +14,14 @@ from aiohttp import web
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.run_events import RUN_EVENT, RunRequested
+from libs.contracts.trace_context import TRACEPARENT, TraceContext, context_of_run, read_traceparent, trace_fields
 from libs.domain.runs import RunStatus, Trigger
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
 from libs.sources.catalogue import SOURCES
 from services.query.endpoints import Parameters
 from services.query.following import RunStory, unreachable
-from services.query.keys import CLOCK, PUBLISHER, RUNS, TOPICS
+from services.query.keys import CLOCK, PUBLISHER, RUNS, TOPICS, TRACER, TRACES
 from services.query.parameters import SourceInPath, WaitSeconds, known_source
 from services.query.problems import NotTakenError, ProviderFailedError
 from services.query.rendering import Answer
@@ -93,7 +96,8 @@ async def run_all(request: web.Request, asked: RunAllAsked) -> Answer:
 async def run_in_background(request: web.Request, asked: BackgroundRunAsked) -> Answer:
     """Ask for a run and return at once."""
     story = _story(request, known_source(asked.source))
-    await _publish(request, story)
+    with _tracing(request, story) as trace:
+        await _publish(request, story, trace)
     location = Awaited(story, "requested").location
     body = {"run_id": story.run_id, "source": story.source, "status": "requested", "location": location}
     return Answer(body, HTTPStatus.ACCEPTED, {"Location": location})
@@ -115,8 +119,8 @@ async def _all_awaited(request: web.Request, seconds: float) -> list[Awaited]:
 async def _awaited_run(request: web.Request, story: RunStory, seconds: float) -> Awaited:
     clock, runs = request.app[CLOCK], request.app[RUNS]
     await runs.until_ready()
-    with runs.watching(story) as watch:
-        await _publish(request, story)
+    with runs.watching(story) as watch, _tracing(request, story) as trace:
+        await _publish(request, story, trace)
         deadline = clock.monotonic() + seconds
         if not await watch.until_taken(min(seconds, runs.taken_within_seconds)):
             waited_long_enough = seconds >= runs.taken_within_seconds and not watch.leaving
@@ -127,7 +131,25 @@ async def _awaited_run(request: web.Request, story: RunStory, seconds: float) ->
     return Awaited(story, "finished" if finished else "still_going")
 
 
-async def _publish(request: web.Request, story: RunStory) -> None:
+@contextmanager
+def _tracing(request: web.Request, story: RunStory) -> Iterator[TraceContext]:
+    """Have a span for a run that is asked for: in the caller's trace if there is one, else in one that is the run itself."""
+    caller = read_traceparent(request.headers.get(TRACEPARENT, ""))
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else request.path
+    attributes = {
+        "http.request.method": request.method,
+        "http.route": route,
+        "kasparro.source": story.source,
+        "kasparro.run_id": str(story.run_id),
+    }
+    own = None if caller is not None else context_of_run(story.run_id)
+    with request.app[TRACER].span(f"{request.method} {route}", parent=caller, own=own, attributes=attributes) as trace:
+        request[TRACES] = [*request.get(TRACES, ()), trace]
+        yield trace
+
+
+async def _publish(request: web.Request, story: RunStory, trace: TraceContext) -> None:
     """Send the command, then the news of it: a run that is announced and never commanded would stay requested for ever."""
     command = PollCommand(
         run_id=story.run_id,
@@ -141,11 +163,12 @@ async def _publish(request: web.Request, story: RunStory) -> None:
     publisher, topics = request.app[PUBLISHER], request.app[TOPICS]
     commands = topics.commands[story.source]
     try:
-        await publisher.publish([Record(commands, WHOLE_SOURCE.encode(), command.model_dump_json().encode())])
+        await publisher.publish([Record(commands, WHOLE_SOURCE.encode(), command.model_dump_json().encode(), trace.headers)])
         await publisher.publish([Record(topics.run_events, str(story.run_id).encode(), RUN_EVENT.dump_json(event))])
     except KafkaUnreachableError as error:
         raise unreachable(error) from error
-    log.info("run_requested", run_id=str(story.run_id), source=story.source)
+    fields = trace_fields(trace, story.run_id)
+    log.info("run_requested", run_id=str(story.run_id), source=story.source, trigger=story.trigger.value, **fields)
 
 
 def _story(request: web.Request, source: str) -> RunStory:

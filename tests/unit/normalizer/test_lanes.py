@@ -22,7 +22,7 @@ def chunk(topic: str, partition: int, first: int, count: int = 1, value: bytes =
 
 
 def read(one: Chunk) -> Read:
-    return Read(one, INLET, (), 0.0, 0.0)
+    return Read(one, INLET, (), 0.0, 0.0, {})
 
 
 def places(reads: Sequence[Read]) -> list[tuple[str, int, int]]:

@@ -5,7 +5,7 @@ import pytest
 
 from libs.contracts.cursors import QuotaUsage
 from libs.process.outgoing import RETRY_AFTER_FLOOR, retry_after
-from libs.producing.quota import Budget, MonthSpentError, OwnMinute, counted, held, requests_a_month, wait_before_request
+from libs.producing.quota import Budget, MonthSpentError, OwnMinute, counted, held, left_of, requests_a_month, wait_before_request
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -33,6 +33,16 @@ def test_the_month_is_the_sum_of_the_partitions_and_starts_anew_on_the_first() -
     assert wait_before_request(slots, Budget(per_month=3), datetime(2026, 12, 1, tzinfo=UTC)) == timedelta(0)
     december = counted(slots[0], "any", 0, datetime(2026, 12, 1, tzinfo=UTC))
     assert (december.month, december.month_requests) == (date(2026, 12, 1), 1)
+
+
+def test_what_is_left_is_what_is_allowed_less_what_all_partitions_have_sent() -> None:
+    slots = [usage(0, NOON, NOON + timedelta(seconds=20)), usage(1, NOON + timedelta(seconds=10))]
+    now = NOON + timedelta(seconds=30)
+    assert left_of(slots, Budget(per_minute=4, per_month=10), now) == {"minute": 1, "month": 7}
+    assert left_of(slots, Budget(per_minute=2, per_month=2), now) == {"minute": 0, "month": 0}
+    assert left_of(slots, Budget(per_month=10), datetime(2026, 12, 1, tzinfo=UTC)) == {"month": 10}
+    assert left_of(slots, Budget(), now) == {}
+    assert left_of([], Budget(per_minute=4), now) == {"minute": 4}
 
 
 def test_a_clock_that_jumps_over_a_months_end_and_back_forgets_no_request() -> None:
