@@ -52,7 +52,7 @@ ROWS: Final = (
                 "Oldest source",
                 "How long ago the source that is worst off last succeeded. More than three intervals: see Sources.",
                 "s",
-                "max(source:kasparro_source_age_seconds:min)",
+                "max(source:kasparro_source_age:seconds)",
                 alarming=900,
             ),
             stat(
@@ -111,7 +111,7 @@ ROWS: Final = (
                 "Age of the last success",
                 "A saw: it falls to 0 with each run that succeeds. One that only rises fails, or nobody runs it.",
                 "s",
-                {"{{source}}": 'source:kasparro_source_age_seconds:min{source=~"$source"}'},
+                {"{{source}}": 'source:kasparro_source_age:seconds{source=~"$source"}'},
             ),
             Panel(
                 "Runs by how they ended",

@@ -11,8 +11,6 @@ from typing import Final, Literal, NamedTuple
 
 LETTERS_MINUTES: Final = 15
 """Dead letters that were set aside for longer are no longer rising."""
-SETTLING_SECONDS: Final = 30.0
-"""A consumer that was waiting for Postgres needs some seconds to begin again: that it stands still then is no stall."""
 BACK_SECONDS: Final = 10.0
 """So long a dependency must answer to be back."""
 
@@ -70,6 +68,8 @@ class Limits:
     failed_runs: int = 3
     dead_letters: int = 10
     grace_seconds: float = 60.0
+    settling_seconds: float = 30.0
+    """A consumer that was waiting for Postgres needs some seconds to begin again: that it stands still then is no stall."""
 
 
 class Finding(NamedTuple):
@@ -98,7 +98,7 @@ def findings_of(snapshot: Snapshot, limits: Limits) -> list[Finding]:
     if not _is_up(snapshot, "kafka"):
         return found
     if snapshot.consumer is not None:
-        found.append(_consumer(snapshot.consumer, postgres_is_up=_is_up(snapshot, "postgres")))
+        found.append(_consumer(snapshot.consumer, limits, postgres_is_up=_is_up(snapshot, "postgres")))
     found.extend(_source(source, seen, limits) for source, seen in (snapshot.sources or {}).items())
     found.extend(_letters(source, count, limits) for source, count in (snapshot.letters or {}).items())
     return found
@@ -122,7 +122,7 @@ def _dependencies(snapshot: Snapshot, limits: Limits) -> Iterator[Finding]:
         )
 
 
-def _consumer(seen: ConsumerSeen, *, postgres_is_up: bool) -> Finding:
+def _consumer(seen: ConsumerSeen, limits: Limits, *, postgres_is_up: bool) -> Finding:
     """A consumer that waits for Postgres is no incident of its own: that Postgres is away has been told."""
     if seen.members == 0:
         words = f"Nobody consumes: {seen.group} has no member, and {seen.lag_messages} messages wait"
@@ -137,7 +137,7 @@ def _consumer(seen: ConsumerSeen, *, postgres_is_up: bool) -> Finding:
         judged if postgres_is_up else None,
         words,
         advice,
-        opens_after_seconds=SETTLING_SECONDS,
+        opens_after_seconds=limits.settling_seconds,
         closes_after_seconds=BACK_SECONDS,
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -83,7 +83,8 @@ class Openers:
     run_events: Callable[[], AbstractAsyncContextManager[Tail]]
     cursors: Callable[[], AbstractAsyncContextManager[Tail]]
     incidents: Callable[[], AbstractAsyncContextManager[Tail]]
-    watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]]
+    watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]] | None = None
+    """Without it this process watches for no incidents; it shows those of others all the same."""
 
 
 def create_app(
@@ -145,11 +146,11 @@ def _opening(
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)
             lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[CLOCK])
-            async with openers.watch(lookout) as incident_watch:
-                watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
-                followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
-                endless = (*followed, *watching, incident_watch.run())
-                following = tuple([asyncio.create_task(work) for work in endless])
+            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
+            followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
+            async with AsyncExitStack() as stack:
+                led = () if openers.watch is None else ((await stack.enter_async_context(openers.watch(lookout))).run(),)
+                following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *led)])
                 app[FOLLOWING] = following
                 yield
                 await _end(following)

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,17 +16,25 @@ from psycopg import sql
 
 from libs.alerting.findings import Limits
 from libs.contracts.incidents import Incident
+from libs.contracts.settlements import Settlement
 from libs.devstack.broker import Jars, start_broker
 from libs.devstack.children import Nursery
 from libs.devstack.ports import free_port
 from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.offsets import Place, open_group_offsets
+from libs.kafka.publishing import open_publisher
+from libs.kafka.records import Record
 from libs.kafka.tailing import latest_values, read_to_end
+from libs.postgres.writing.dead_letters import upsert_letters, upsert_settlements
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve, all_topics
 from tests.integration.query.played_slack import Slack, fail, hang, limit, playing_slack
 from tests.integration.query.rows import insert_run
+from tests.integration.query.test_dead_letters import letter
+
+pytestmark = pytest.mark.timeout(400)  # each waits for several things that may take a minute on a full machine
 
 FAILED = "The last 3 runs of csv failed"
 
@@ -108,7 +116,7 @@ async def test_a_webhook_that_misbehaves_hurts_nobody_and_is_told_later(
     slack.misbehave = None
     await slack.until_said(FAILED)
     if misbehave is limit:
-        assert time.monotonic() - first_try >= 4, "it asked us to wait"
+        assert time.monotonic() - first_try >= 3, "it asked us to wait for four seconds"
     logged = capsys.readouterr()
     assert "s3cr3t" not in logged.out + logged.err
 
@@ -186,6 +194,45 @@ async def test_a_broker_that_dies_is_one_message_and_one_when_it_is_back(  # on 
             assert kafka.told == "over"
         broker.child.signal(signal.SIGKILL)
         await broker.child.until_ended()
+
+
+async def test_ticks_that_nobody_consumes_are_one_message_and_over_once_they_are_applied(
+    serve: Serve,
+    database_url: str,
+    kafka_bootstrap_servers: str,
+    created_topics: QueryTopics,
+    slack: Slack,
+    connection: KafkaConnection,
+) -> None:
+    topic = created_topics.raw["csv"]
+    async with open_publisher(connection) as publisher:
+        (landed,) = await publisher.publish([Record(topic, b"btc", b"{}")])
+    async with serve(
+        database_url=database_url,
+        servers=kafka_bootstrap_servers,
+        webhook_url=slack.url,
+        stalled_seconds=1,
+        limits=Limits(settling_seconds=1),
+    ):
+        await slack.until_said("Nobody consumes")
+        async with open_group_offsets(connection, created_topics.group) as offsets:
+            await offsets.commit({Place(topic, landed.partition): landed.offset + 1})
+        await slack.until_said("Nobody consumes", "Over after")
+
+
+async def test_dead_letters_that_rise_are_one_message_and_over_once_they_are_settled(
+    watched: Api, slack: Slack, database: Any
+) -> None:
+    now, long_ago = datetime.now(UTC), datetime.now(UTC) - timedelta(hours=1)
+    await upsert_letters(database, [letter(offset, "undecodable", failed_at=long_ago) for offset in range(50)])
+    await upsert_letters(database, [letter(offset, "undecodable", failed_at=now) for offset in range(100, 109)])
+    await asyncio.sleep(1)
+    assert slack.arrived == []
+    await upsert_letters(database, [letter(109, "undecodable", failed_at=now)])
+    await slack.until_said("10 records of csv were set aside")
+    settlement = Settlement(partition=0, settled_at=now + timedelta(seconds=1), redriven=((100, 105),), dropped=((105, 110),))
+    await upsert_settlements(database, [(0, settlement)])
+    await slack.until_said("10 records of csv were set aside", "Over after")
 
 
 async def test_without_a_webhook_incidents_are_recorded_all_the_same(

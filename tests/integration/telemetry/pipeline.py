@@ -12,8 +12,6 @@ from uuid import uuid4
 import aiohttp
 from aiohttp.test_utils import TestClient, TestServer
 
-from libs.alerting.findings import Limits as IncidentLimits
-from libs.alerting.leading import IncidentWatch
 from libs.contracts.topics import (
     ASSETS_NORMALIZED,
     CURSORS,
@@ -48,7 +46,6 @@ from services.producers.coingecko.fetcher import CoinGecko
 from services.query.access import Access
 from services.query.app import Openers, create_app
 from services.query.topics import QueryTopics
-from services.query.watching import Lookout
 from tests.exposition import Exposition
 from tests.integration.producing.provider_server import ProviderServer
 
@@ -181,11 +178,6 @@ async def _normalizer(
 
 
 def _query(names: Names, connection: KafkaConnection, database_url: str, tracer: Tracer) -> Any:
-    @asynccontextmanager
-    async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
-        topic, limits = names.of(INCIDENTS), IncidentLimits()
-        yield IncidentWatch(connection, lookout.look, limits, "docs/operations.md", None, lookout.clock, topic=topic, group=topic)
-
     openers = Openers(
         pool=lambda: open_pool(database_url, application="test", connections=4, statement_seconds=5, read_only=True),
         publisher=lambda: open_publisher(connection, timeout_seconds=5),
@@ -193,7 +185,6 @@ def _query(names: Names, connection: KafkaConnection, database_url: str, tracer:
         run_events=lambda: open_tail(connection, names.of(RUN_EVENTS), start=Start.END),
         cursors=lambda: open_tail(connection, names.of(CURSORS), start=Start.BEGINNING),
         incidents=lambda: open_tail(connection, names.of(INCIDENTS), start=Start.BEGINNING),
-        watch=watch,
     )
     return create_app(
         openers,
