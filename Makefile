@@ -84,7 +84,7 @@ migration: .venv/installed ## A new, empty migration with its rollback: make mig
 
 .PHONY: images
 images: ## Build the images, dated by the commit (KASPARRO_VERSION=0.1.0: their tag)
-	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker compose -f docker-compose.yml -f deploy/compose.sandbox.yml --profile operator build \
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker compose -f docker-compose.yml -f deploy/compose.sandbox.yml --profile '*' build \
 	    --build-arg SOURCE_DATE_EPOCH --build-arg REVISION=$$(git rev-parse HEAD) $(ARGS)
 
 .PHONY: up
