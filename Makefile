@@ -27,6 +27,11 @@ test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS
 test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
 
+.PHONY: test-kubernetes
+test-kubernetes: .venv/installed ## The tests of deploy/kubernetes with kustomize at hand, which Go installs into .tools
+	@test -x .tools/go/kustomize || GOBIN="$(CURDIR)/.tools/go" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+	@PATH="$(CURDIR)/.tools/go:$$PATH" $(PY) -m pytest -q -n0 tests/unit/kubernetes $(ARGS)
+
 .PHONY: bench
 bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro", "--help")
 	@$(PY) -m benchmarks $(ARGS)
@@ -50,6 +55,19 @@ schemas: .venv/installed ## Write the topics' JSON Schemas and AsyncAPI document
 .PHONY: metrics-table
 metrics-table: .venv/installed ## Write the table of docs/metrics.md anew from the code
 	@$(PY) -m libs.telemetry
+
+.PHONY: dashboard
+dashboard: .venv/installed ## Write Grafana's dashboard anew from deploy/grafana/panels.py
+	@$(PY) -m deploy.grafana.dashboard
+
+.PHONY: test-alerts
+test-alerts: ## Run the alert rules' own tests with promtool (PROMTOOL=path; without one Go builds it into .tools, which takes minutes)
+	@deploy/prometheus/promtool check config deploy/prometheus/prometheus.yml
+	@deploy/prometheus/promtool test rules deploy/prometheus/tests/*.yml
+
+.PHONY: kubernetes
+kubernetes: .venv/installed ## Render deploy/kubernetes into what its tests read, after any change there (needs kustomize or kubectl)
+	@$(PY) -m tests.unit.kubernetes.rendering
 
 .PHONY: migration
 migration: .venv/installed ## A new, empty migration with its rollback: make migration NAME=add-price-index

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
-from benchmarks.contenders import WHOLE
+from benchmarks.contenders import SERIAL, WHOLE, Contender
 from benchmarks.ground import Ground, ground
 from benchmarks.ingest import Look, Measured, measure
 from benchmarks.report import Section, say
@@ -22,7 +22,9 @@ VERSIONS = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM asset_ver
 BACKLOG_HEAD = """\
 | backlog | ticks/s | CPU us a tick | first quarter | last quarter | MiB at 25 % | 50 % | 75 % | 100 % | peak MiB |
 |---|---|---|---|---|---|---|---|---|---|"""
-LISTINGS_HEAD = "| listings | ticks/s | CPU us a tick | versions of assets a tick | peak MiB |\n|---|---|---|---|---|"
+LISTINGS_HEAD = """\
+| listings | ticks/s | CPU us a tick | versions of assets a tick | peak MiB | R, ticks/s | CPU us a tick | x R |
+|---|---|---|---|---|---|---|---|"""
 TEXT = """\
 The normalizer as it is deployed, {chunk:,} records a chunk, one run each; every tick had a row in the end, and every listing
 showed its newest. Processor time is the normalizer's own, from the first rows to the last. *MiB at 25 %* is what it held while it
@@ -34,7 +36,8 @@ A backlog of {listings:,} listings that grows:
 
 {ticks:,} ticks of more and more listings. The more there are, the fewer ticks of a chunk are of one and the same, and the more
 versions of assets are made, written and published; a tick is the same work. From the fewest listings to the most, the cost of
-a tick grows by {per_version:.0f} us for each version more.
+a tick grows by {per_version:.0f} us for each version more. R, the loop written by hand that stores raw rows and quotes, had the
+same ticks next: a chunk that names fewer listings is less work for it too.
 
 {spreads}
 """
@@ -53,11 +56,13 @@ class Run(NamedTuple):
     work: Workload
     measured: Measured
     versions: int
+    by_hand: Measured | None = None
+    """R, on the same ticks."""
 
     @property
     def us_per_tick(self) -> float:
         """Processor time of the normalizer from the first rows to the last."""
-        return _us_per_tick(_working(self.measured.looks)) or self.measured.cpu_us_per_tick
+        return _cost(self.measured)
 
     @property
     def versions_per_tick(self) -> float:
@@ -109,17 +114,31 @@ async def _spreads(spreads: Sequence[int], ticks: int, chunk_records: int) -> Se
     for listings in sorted(spreads):
         async with ground() as ground_:
             work = Workload(ticks, listings)
-            runs.append(await _run(ground_, work, await publish(ground_.connection, work), chunk_records))
+            newest = await publish(ground_.connection, work)
+            run = await _run(ground_, work, newest, chunk_records)
+            by_hand = await _checked(ground_, SERIAL, work, newest, chunk_records)
+            runs.append(run._replace(by_hand=by_hand))
             say(_listings_line(runs[-1]))
     return runs
 
 
 async def _run(ground_: Ground, work: Workload, newest: Mapping[str, UUID], chunk_records: int) -> Run:
     before = int(await ground_.pool.fetchval(VERSIONS))
-    measured = await measure(ground_, WHOLE, work, newest, chunk_records=chunk_records)
+    measured = await _checked(ground_, WHOLE, work, newest, chunk_records)
+    return Run(work, measured, int(await ground_.pool.fetchval(VERSIONS)) - before)
+
+
+async def _checked(
+    ground_: Ground, contender: Contender, work: Workload, newest: Mapping[str, UUID], chunk_records: int
+) -> Measured:
+    measured = await measure(ground_, contender, work, newest, chunk_records=chunk_records)
     if measured.missing or measured.wrong:
         raise SystemExit(f"error: of {work.ticks:,} ticks {measured.missing} are missing; {measured.wrong} listings are wrong")
-    return Run(work, measured, int(await ground_.pool.fetchval(VERSIONS)) - before)
+    return measured
+
+
+def _cost(measured: Measured) -> float:
+    return _us_per_tick(_working(measured.looks)) or measured.cpu_us_per_tick
 
 
 def _working(looks: Sequence[Look]) -> Sequence[Look]:
@@ -150,7 +169,8 @@ def _backlog_line(run: Run) -> str:
 
 
 def _listings_line(run: Run) -> str:
-    return (
-        f"| {run.work.listings:,} | {run.measured.ticks_per_second:,.0f} | {run.us_per_tick:.0f} "
-        f"| {run.versions_per_tick:.2f} | {run.measured.peak_mib:.0f} |"
-    )
+    speed, peak = run.measured.ticks_per_second, run.measured.peak_mib
+    ours = f"| {run.work.listings:,} | {speed:,.0f} | {run.us_per_tick:.0f} | {run.versions_per_tick:.2f} | {peak:.0f} |"
+    if (hand := run.by_hand) is None:
+        return ours
+    return f"{ours} {hand.ticks_per_second:,.0f} | {_cost(hand):.0f} | {speed / hand.ticks_per_second:.2f} |"

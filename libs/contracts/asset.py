@@ -10,6 +10,7 @@ import msgspec
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from libs.domain import assets as domain
+from libs.domain.plausibility import AssetWarning
 
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 """A JSON number with every digit: read it as a decimal, a binary float would round it."""
@@ -51,6 +52,9 @@ class Asset(BaseModel):
     source_updated_at: AwareDatetime = Field(description="Event time of the values")
     fetched_at: AwareDatetime
     tick_id: UUID = Field(description="The tick that the values came from")
+    warnings: tuple[str, ...] = Field(
+        (), description=f"What looks wrong about it, though it is shown: {', '.join(AssetWarning)}; take one that you do not know"
+    )
 
     @classmethod
     def decode(cls, value: bytes) -> Self:
@@ -87,6 +91,7 @@ class _AssetFrame(msgspec.Struct, frozen=True):
     source_updated_at: datetime
     fetched_at: datetime
     tick_id: UUID
+    warnings: tuple[str, ...]
     version: int
 
 

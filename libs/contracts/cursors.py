@@ -1,7 +1,8 @@
 """What a producer must remember over a restart. The value of etl.cursors, one compacted partition; the newest of a key counts.
 
 Keys: `source/shard` for a PollCursor, `source/#quota/N` for the requests counted by the owner of command partition N,
-`source/#schedule` for the last scheduled run. A shard's name never begins with `#`.
+`source/#schedule` for the last scheduled run, `source/#shape` for the fields of the source's rows. A shard's name never begins
+with `#`.
 """
 
 from base64 import b64decode, b64encode
@@ -13,6 +14,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
+from libs.contracts.texts import Name
 
 
 class PollCursor(BaseModel):
@@ -66,7 +68,31 @@ class ScheduleMark(BaseModel):
     since: AwareDatetime | None = Field(None, description="From when that interval counts, if not from requested_at")
 
 
-Cursor = Annotated[PollCursor | QuotaUsage | ScheduleMark, Field(discriminator="kind")]
+class FieldShape(BaseModel):
+    """What is known of one field of a source's rows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    field: Name = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
+    types: tuple[str, ...] = Field(description="JSON types seen there; `numeral` and `text` in a file. A null is no value")
+    usual: bool = Field(description="Whether at least half of the rows have had a value there")
+
+
+class ShapeCursor(BaseModel):
+    """The fields of a source's rows as last known, so that what has drifted is told once."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: Literal["shape"] = "shape"
+    source: str = Field(max_length=LONGEST_SOURCE)
+    learned_in: UUID = Field(description="The first run that was looked at; what its shards have is learned, not told")
+    fields: tuple[FieldShape, ...]
+    lacking: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Shard -> the usual fields that its last answer did not have"
+    )
+
+
+Cursor = Annotated[PollCursor | QuotaUsage | ScheduleMark | ShapeCursor, Field(discriminator="kind")]
 CURSOR: TypeAdapter[Cursor] = TypeAdapter(Cursor)
 
 
@@ -130,3 +156,5 @@ def cursor_key(cursor: Cursor) -> str:
             return f"{cursor.source}/#quota/{cursor.command_partition}"
         case ScheduleMark():
             return f"{cursor.source}/#schedule"
+        case ShapeCursor():
+            return f"{cursor.source}/#shape"

@@ -12,6 +12,7 @@ from libs.contracts.asset import Asset
 from libs.contracts.commands import PollCommand
 from libs.contracts.cursors import CURSOR
 from libs.contracts.gaps import GAP
+from libs.contracts.incidents import Incident
 from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT
 from libs.contracts.settlements import Settlement
@@ -35,6 +36,7 @@ MESSAGES: Mapping[str, Model] = {
     "Cursor": CURSOR,
     "Gap": GAP,
     "Settlement": Settlement,
+    "Incident": Incident,
 }
 
 TRACED: frozenset[str] = frozenset({"RawTick", "Asset", "PollCommand"})

@@ -11,7 +11,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
 from libs.contracts.texts import Name, Words
+from libs.domain.anomalies import AnomalyKind
 from libs.domain.runs import Trigger
+from libs.domain.shapes import DriftKind
 
 LONGEST_ERROR = 2_000
 """Characters of the words of an event, where it is made: they may quote what a provider sent."""
@@ -38,6 +40,17 @@ class ShardCounts(BaseModel):
     dead_lettered: int = Field(ge=0, description="Rows without what a tick needs, set aside by the producer")
 
 
+class FieldDrifted(BaseModel):
+    """A field of a source's rows that is not as it was known until this answer. Told once."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: DriftKind
+    field: Name = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
+    was: tuple[str, ...] = Field(description="Types that it was known with; none for a new one")
+    now: tuple[str, ...] = Field(description="Types that it has now; none for a missing one")
+
+
 class RunTotals(BaseModel):
     """Rows of a finished run: fetched = unchanged + stored + duplicate + dead_lettered."""
 
@@ -49,6 +62,31 @@ class RunTotals(BaseModel):
     stored: int = Field(0, ge=0)
     duplicate: int = Field(0, ge=0)
     dead_lettered: int = Field(0, ge=0)
+
+
+class PriceMoves(BaseModel):
+    """How far a run's prices were from what the same listings had said before, up or down."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    compared: int = Field(description="Listings that have now a price, and had one before", ge=0)
+    median_percent: float
+    large_share: float = Field(description="Of those compared, the share that moved by 10 % or more")
+
+
+class RunAnomaly(BaseModel):
+    """Something unusual about a run, measured by the source's runs before it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: AnomalyKind
+    value: float = Field(description="A count, a share or a percentage, as the kind says")
+    expected: float = Field(description="The median of the runs before")
+    words: Words
+
+
+ANOMALIES: TypeAdapter[tuple[RunAnomaly, ...]] = TypeAdapter(tuple[RunAnomaly, ...])
+"""Writes what is unusual about a run as JSON."""
 
 
 class RunRequested(_RunEvent):
@@ -73,6 +111,7 @@ class ShardPublished(_RunEvent):
     shard: Shard
     counts: ShardCounts
     last_offsets: dict[int, int] = Field(description="Partition of the raw topic -> offset of the last tick written there")
+    drift: tuple[FieldDrifted, ...] = Field((), description="Fields that are new, missing or of another type since this answer")
 
 
 class ShardFailed(_RunEvent):
@@ -96,6 +135,8 @@ class RunSucceeded(_RunEvent):
 
     event: Literal["succeeded"] = "succeeded"
     totals: RunTotals
+    price_moves: PriceMoves | None = Field(None, description="Null where no listing had two prices")
+    anomalies: tuple[RunAnomaly, ...] = Field((), description="What is unusual about it; the run is as good as any other")
 
 
 class RunFailed(_RunEvent):

@@ -1,6 +1,6 @@
 """Every topic, declared once: the job that creates topics, the services, the schemas and the documentation all read this.
 
-Adding a source adds one line to SOURCE_TOPICS.
+Adding a source adds its name to SOURCE_NAMES.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from libs.contracts.asset import Asset
 from libs.contracts.commands import PollCommand
 from libs.contracts.cursors import CURSOR
 from libs.contracts.gaps import GAP
+from libs.contracts.incidents import Incident
 from libs.contracts.raw_tick import RawTick
 from libs.contracts.run_events import RUN_EVENT
 from libs.contracts.settlements import Settlement
@@ -27,6 +28,11 @@ SEGMENT_LASTS = timedelta(days=1)
 
 NORMALIZER_GROUP = "kasparro-normalizer"
 """The consumer group whose committed offsets are the checkpoints."""
+
+
+def producer_group(source: str) -> str:
+    """Return the consumer group in which the replicas of a source's producer share its commands."""
+    return f"kasparro-producer-{source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,10 @@ def source_topics(source: str) -> SourceTopics:
     )
 
 
-SOURCE_TOPICS: Mapping[str, SourceTopics] = {source: source_topics(source) for source in ("coingecko", "coinpaprika", "csv")}
+SOURCE_NAMES = ("coingecko", "coinpaprika", "csv", "binance")
+"""Those that have topics. An optional one has them too: what its name in EXTRA_SOURCES starts finds everything there."""
+
+SOURCE_TOPICS: Mapping[str, SourceTopics] = {source: source_topics(source) for source in SOURCE_NAMES}
 
 ASSETS_NORMALIZED = Topic(
     name="assets.normalized",
@@ -144,6 +153,16 @@ GAPS = Topic(
     kept=timedelta(days=30),
     partitions=1,
 )
+INCIDENTS = Topic(
+    name="etl.incidents",
+    summary="What operators must know of: each incident from when it was opened, and that it is over",
+    key="kind/subject",
+    model=Incident,
+    writers=("query",),
+    readers=("query", "subscribers"),
+    kept=None,
+    partitions=1,
+)
 
 TOPICS: tuple[Topic, ...] = (
     *(topics.raw for topics in SOURCE_TOPICS.values()),
@@ -154,4 +173,5 @@ TOPICS: tuple[Topic, ...] = (
     DEAD_LETTERS,
     SETTLEMENTS,
     GAPS,
+    INCIDENTS,
 )

@@ -9,6 +9,7 @@ from uuid import UUID
 from libs.domain.evidence import Evidence, evidence_between
 from libs.domain.identity import Listing
 from libs.domain.numbers import Number, number_of
+from libs.domain.plausibility import warnings_of
 from libs.domain.quotes import Quote
 
 COMPETES_WITHIN = timedelta(days=7)
@@ -24,7 +25,7 @@ class Asset(NamedTuple):
     Name (its symbol where it has none), symbol and rank are the anchor's, so that they do not flicker between sources;
     the values are those of the listing taken, the freshest that agrees with the anchor. `price_spread_percent` is
     (highest - lowest) / lowest of the agreeing prices, in per cent, None with fewer than two.
-    `listings_total` counts the losers too.
+    `listings_total` counts the losers too. `warnings` are those of libs.domain.plausibility.
     """
 
     asset_uid: str
@@ -48,6 +49,7 @@ class Asset(NamedTuple):
     source_updated_at: datetime
     fetched_at: datetime
     tick_id: UUID
+    warnings: tuple[str, ...] = ()
 
 
 def asset_of(quotes: Iterable[Quote], priorities: Mapping[str, int]) -> Asset | None:
@@ -141,6 +143,7 @@ def _assemble(anchor: Quote, taken: Quote, same: Sequence[Quote], listings_total
         source_updated_at=taken.source_updated_at,
         fetched_at=taken.fetched_at,
         tick_id=taken.tick_id,
+        warnings=warnings_of(anchor, taken, same),
     )
 
 

@@ -114,10 +114,10 @@ def _packed(producer: AIOKafkaProducer, records: Iterable[Record], partitions: d
     """Fill batches in order, and hand out each when it is full; all are closed, so that none lingers for more."""
     filling: dict[tuple[str, int], _Batch] = {}
     for index, record in enumerate(records):
-        topic, key, value, headers, partition = record
+        topic, key, value, headers, _ = record
+        partition = settled_partition(record, partitions[topic])
         if partition is None:
-            there = partitions[topic]
-            partition = random.randrange(there) if key is None else partition_of(key, there)  # noqa: S311 spreading, not cryptography
+            partition = random.randrange(partitions[topic])  # noqa: S311 spreading, not cryptography
         place = topic, partition
         batch = filling.get(place)
         if batch is None or batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:

@@ -1,8 +1,9 @@
 """Addresses as people write them: what is accepted, and in what one form every driver gets it."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from pydantic import SecretStr
@@ -74,3 +75,8 @@ def is_server(text: str, *, needs_port: bool) -> bool:
     if found is None or (needs_port and found[1] is None):
         return False
     return found[1] is None or 0 < int(found[1]) <= _LARGEST_PORT
+
+
+def urls_of(listening: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Return where a server answers, for a person who wants to click; `listening` are addresses as sockets tell them."""
+    return [f"http://{host}:{port}" for host, port, *_ in listening]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -34,9 +35,17 @@ def _sendable(token: SecretStr) -> SecretStr:
     return token
 
 
+def _web_address(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be https://host/path")
+    return url
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(plain_postgres_url)]
 BootstrapServers = Annotated[str, AfterValidator(_servers)]
 ApiToken = Annotated[SecretStr, AfterValidator(_sendable)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_sendable), AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):
@@ -69,6 +78,25 @@ class ProgressSettings(Settings):
         180.0,  # three times the longest statement: a chunk that Postgres works at is no stall
         description="So long without a commit, with ticks to apply and no outage, and the normalizer is called stalled",
         gt=0,
+    )
+
+
+class WebhookSettings(Settings):
+    """Where operators are told."""
+
+    slack_webhook_url: WebhookUrl | None = Field(None, description="Slack's incoming webhook; without it nobody is told")
+
+
+class AlertSettings(WebhookSettings):
+    """What operators are told of."""
+
+    alert_failed_runs: int = Field(3, description="Runs of a source that fail in a row before it is an incident", ge=1, le=100)
+    alert_dead_letters: int = Field(
+        10, description="Records of a source set aside within 15 minutes before it is an incident", ge=1, le=10_000
+    )
+    alert_grace_seconds: float = Field(60.0, description="So long may Postgres or Kafka be away without an incident", ge=0)
+    alert_runbook_url: str = Field(
+        "docs/operations.md", description="Where messages send their reader: this page, as your people reach it", max_length=500
     )
 
 

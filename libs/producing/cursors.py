@@ -3,6 +3,7 @@
 import asyncio
 
 import structlog
+from pydantic import ValidationError
 
 from libs.contracts.cursors import (
     CURSOR,
@@ -10,6 +11,7 @@ from libs.contracts.cursors import (
     PollCursor,
     QuotaUsage,
     ScheduleMark,
+    ShapeCursor,
     cursor_key,
     tells_exactly,
     unpack_carried,
@@ -19,6 +21,7 @@ from libs.contracts.dead_letters import LONGEST_DETAIL
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
 from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+from libs.producing.drift import KnownShape, known_shape
 from libs.producing.published import Published, ShardMemory
 
 log = structlog.get_logger(__name__)
@@ -46,6 +49,7 @@ class CursorView:
         """In the order of their newest answers."""
         self.usages: dict[int, QuotaUsage] = {}
         self.scheduled: ScheduleMark | None = None
+        self.shape: KnownShape | None = None
 
     async def follow(self) -> None:
         """Keep reading, for ever; one task of the process does."""
@@ -90,8 +94,13 @@ class CursorView:
         before = self.shards.pop(name, None)
         try:
             self._remember(CURSOR.validate_json(record.value), f"{source}/{name}", before)
-        except ValueError as error:  # pydantic's and base64's are ValueErrors
-            log.warning("cursor_not_understood", offset=record.offset, shard=name, error=str(error)[:LONGEST_DETAIL])
+        except ValidationError as error:
+            self._pass_over(record, name, error.errors(include_input=False, include_url=False)[0]["msg"])
+        except ValueError as error:  # base64's, and our own
+            self._pass_over(record, name, str(error))
+
+    def _pass_over(self, record: TopicRecord, shard: str, error: str) -> None:
+        log.warning("cursor_not_understood", cursors_offset=record.offset, shard=shard, error=error[:LONGEST_DETAIL])
 
     def _remember(self, cursor: Cursor, key: str, before: ShardMemory | None) -> None:
         """Take a cursor in. Raises ValueError when it is none that a producer wrote; what it was about is unknown then."""
@@ -104,6 +113,8 @@ class CursorView:
                 self.usages[cursor.command_partition] = cursor
             case ScheduleMark():
                 self.scheduled = cursor
+            case ShapeCursor():
+                self.shape = known_shape(cursor)
 
 
 def _memory_of(cursor: PollCursor, before: ShardMemory | None) -> ShardMemory:

@@ -7,11 +7,20 @@ from functools import partial
 
 import structlog
 from pydantic import ValidationError
+from structlog.contextvars import bound_contextvars
 
 from libs.contracts.commands import WHOLE_SOURCE, PollCommand
 from libs.contracts.cursors import PollCursor
 from libs.contracts.dead_letters import Origin, dead_letter_headers
-from libs.contracts.run_events import LONGEST_ERROR, RunEvent, RunSkipped, RunStarted, ShardFailed, ShardPublished
+from libs.contracts.run_events import (
+    LONGEST_ERROR,
+    FieldDrifted,
+    RunEvent,
+    RunSkipped,
+    RunStarted,
+    ShardFailed,
+    ShardPublished,
+)
 from libs.contracts.trace_context import TraceContext, context_in, context_of_run, trace_fields
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.errors import RecordsRefusedError
@@ -21,7 +30,8 @@ from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
 from libs.producing.aside import worked_on
 from libs.producing.clocks import ClockWrongError, check_clock
-from libs.producing.cursors import CursorView, forgotten
+from libs.producing.cursors import CursorView, cursor_record, forgotten
+from libs.producing.drift import KnownShape, shape_cursor, tell_drift
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
 from libs.producing.health import Activity
 from libs.producing.measures import Measures
@@ -63,26 +73,25 @@ class Poller:
             return
         parent = context_in(record.headers) or context_of_run(command.run_id)
         attributes = {"kasparro.source": command.source, "kasparro.run_id": str(command.run_id), "kasparro.shard": command.shard}
-        if command.shard == WHOLE_SOURCE:
-            with self.tracer.span("plan", parent=parent, attributes=attributes) as trace:
-                await self._plan(command, record, trace)
-        else:
-            with self.tracer.span("poll", parent=parent, attributes=attributes) as trace:
-                await self._poll(command, record, trace)
+        name, carry_out = ("plan", self._plan) if command.shard == WHOLE_SOURCE else ("poll", self._poll)
+        with (
+            bound_contextvars(run_id=str(command.run_id), shard=command.shard, trigger=command.trigger.value),
+            self.tracer.span(name, parent=parent, attributes=attributes) as trace,
+            bound_contextvars(**trace_fields(trace, command.run_id)),
+        ):
+            await carry_out(command, record, trace)
 
     async def _plan(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
-        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
-        log_run = log.bind(**about, trigger=command.trigger.value)
         shards: Sequence[str] | NothingToDo
         try:
             shards = NothingToDo(_expired(command)) if self._is_expired(command) else await self.fetcher.shards()
         except FetchFailedError as error:
-            log_run.warning("run_not_planned", error=str(error))
+            log.warning("run_not_planned", error=str(error))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
             return
         if isinstance(shards, NothingToDo):
             self.measures.run_skipped(command.trigger)
-            log_run.info("run_skipped", reason=shards.reason)
+            log.info("run_skipped", reason=shards.reason)
             await self._tell(record, self._skipped(command, shards.reason))
             return
         planned = list(dict.fromkeys(shards))
@@ -98,21 +107,18 @@ class Poller:
         try:
             await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError) as error:
-            log_run.warning("run_not_planned", error=str(error), shards=len(planned))
+            log.warning("run_not_planned", error=str(error), shards=len(planned))
             await self._tell(record, self._started(command, [WHOLE_SOURCE]), self._failed(command, str(error)))
         else:
-            log_run.info("run_planned", shards=len(planned))
+            log.info("run_planned", shards=len(planned))
 
     async def _poll(self, command: PollCommand, record: TopicRecord, trace: TraceContext) -> None:
-        about = {"source": command.source, "run_id": str(command.run_id), **trace_fields(trace, command.run_id)}
-        log_shard = log.bind(**about, shard=command.shard)
         begun = self.clock.monotonic()
         try:
             with self.measures.stage("fetch"), self.tracer.span("fetch", parent=trace):
                 answer = await self._fetched(command)
         except FetchFailedError as error:
-            self.measures.shard_failed()
-            log_shard.warning("shard_failed", error=str(error))
+            log.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return
         self.activity.go_on()
@@ -121,7 +127,7 @@ class Poller:
         composed: list[News] = []
 
         async def compose() -> Writing:
-            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard)))
+            cursor, news = await worked_on(answer, partial(read.against, self.view.published(command.shard), self.view.shape))
             composed.append(news)
             return self._publication(command, cursor, news)
 
@@ -130,14 +136,15 @@ class Poller:
                 written = await self.writer.write(compose, command=record)
         except (RecordsRefusedError, TransactionExpiredError, ClockWrongError) as error:
             self.measures.shard_failed()
-            log_shard.warning("shard_failed", error=str(error))
+            log.warning("shard_failed", error=str(error))
             at = error.broker_time if isinstance(error, ClockWrongError) else self._now()
             await self._tell(record, self._failed(command, str(error), at=at))
             return
         if written:
             duration_ms = round(1000 * (self.clock.monotonic() - begun))
             self.measures.shard_published(composed[-1].counts, composed[-1].rejected)
-            log_shard.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            log.info("shard_published", **composed[-1].counts.model_dump(), duration_ms=duration_ms)
+            tell_drift(log, composed[-1].found.drift)
 
     async def _fetched(self, command: PollCommand) -> Answer:
         if self._is_expired(command):
@@ -157,11 +164,17 @@ class Poller:
                 shard=command.shard,
                 counts=news.counts,
                 last_offsets=news.last_offsets(positions),
+                drift=tuple(FieldDrifted(**one._asdict()) for one in news.found.drift),
             )
             return [self._event(event)]
 
-        records = [*news.ticks, *news.dead_letters]
+        # The claim is the lock for what is known of the source's fields too: it goes with every other cursor.
+        known = () if news.found.known is None else [self._shape(news.found.known)]
+        records = [*news.ticks, *news.dead_letters, *known]
         return Writing(claim=cursor, records=records, then=published, then_topics=[self.topics.run_events.name])
+
+    def _shape(self, known: KnownShape) -> Record:
+        return cursor_record(self.topics.cursors.name, shape_cursor(self.fetcher.source.name, known))
 
     async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
         """A command that nobody can carry out: somebody else's bytes in our topic."""
@@ -169,7 +182,8 @@ class Poller:
         source = self.fetcher.source.name
         headers = dead_letter_headers(rejection, origin, stage=STAGE, source=source, run_id=None, original=record.headers)
         dead_letter = Record(self.topics.dead_letters.name, record.key, record.value, headers)
-        log.warning("command_dead_lettered", source=source, offset=record.offset, detail=rejection.detail)
+        log.warning("command_dead_lettered", reason=rejection.reason.value)
+        log.debug("command_rejected", detail=rejection.detail)
         await self._write(record, dead_letter)
         self.measures.set_aside([rejection.reason])
 

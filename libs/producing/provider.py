@@ -3,11 +3,8 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import structlog
@@ -16,6 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from yarl import URL
 
 from libs.process.clock import Clock
+from libs.process.outgoing import proxy_for, retry_after
 from libs.producing.fetching import FetchFailedError, Permit
 from libs.producing.measures import Exchange, Measures
 from libs.sources.answers import AnswerError, rows_in
@@ -26,12 +24,9 @@ log = structlog.get_logger(__name__)
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 TRIES = 4
 LONGEST_BACKOFF_SECONDS = 15.0
-RETRY_AFTER_FLOOR = timedelta(seconds=1)
-LONGEST_RETRY_AFTER_SECONDS = 365 * 86_400
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes, unpacked. CoinPaprika's full answer has 4 MB."""
 CHUNK_BYTES = 65_536
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Parsed = TypeVar("Parsed")
 
@@ -47,7 +42,8 @@ class Provider:
     name: str
     base_url: str
     base_url_variable: str
-    key_variable: str
+    key_variable: str | None
+    """None where the provider knows no keys: then its address is all that there is to check."""
     session: aiohttp.ClientSession
     clock: Clock
     key_headers: Mapping[str, SecretStr] = field(default_factory=dict)
@@ -117,21 +113,32 @@ class Provider:
         if wait is not None:
             log.warning("retry_after_received", provider=self.name, status=response.status, seconds=wait.total_seconds())
             await permit.hold_until(self.clock.utc() + wait)
-        said = f"{self.name} answered {response.status} {response.reason}: {_words(body)}"
+        said = self._without_key(f"{self.name} answered {response.status} {response.reason}: {_words(body)}")
         if response.status == HTTPStatus.TOO_MANY_REQUESTS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(said)
-        raise FetchFailedError(f"{said}; {self._advice(response.status)}")
+        held = f", and is not asked again for {wait.total_seconds():g} s (Retry-After)" if wait is not None else ""
+        raise FetchFailedError(f"{said}; {self._advice(response.status)}{held}")
+
+    def _without_key(self, words: str) -> str:
+        """A provider may repeat the key that it refuses, and its words go into logs, topics and answers."""
+        for secret in self.key_headers.values():
+            words = words.replace(secret.get_secret_value(), "…")
+        return words
+
+    @property
+    def _credential(self) -> str:
+        return self.key_variable or self.base_url_variable
 
     def _advice(self, status: int) -> str:
         match status:
             case HTTPStatus.UNAUTHORIZED:
-                return f"it does not accept the API key: check {self.key_variable}"
+                return f"it does not accept the API key: check {self._credential}"
             case HTTPStatus.PAYMENT_REQUIRED:
                 return (
-                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self.key_variable}"
+                    f"the plan does not cover this or its quota is exhausted: wait for the next month, or see {self._credential}"
                 )
             case HTTPStatus.FORBIDDEN:
-                return f"it refuses this key or this address: check {self.key_variable}"
+                return f"it refuses this key or this address: check {self._credential}"
             case HTTPStatus.NOT_FOUND:
                 return f"it has nothing there: check {self.base_url_variable} ({self.base_url})"
             case _ if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
@@ -143,32 +150,10 @@ class Provider:
         try:
             return parse(body)
         except AnswerError as error:
-            said = f"{self.name} answered 200, but {error}"
+            said = self._without_key(f"{self.name} answered 200, but {error}")
             if "truncated" in str(error):
                 raise _TransientError(said) from error
             raise FetchFailedError(f"{said}; nothing of it was used") from error
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return what Retry-After asks for, in seconds or as a date, never below the floor; None when it is absent or unreadable.
-
-    A date is read against the provider's own clock where it tells it.
-    """
-    asked = headers.get("Retry-After", "").strip()
-    if not asked:
-        return None
-    if asked.isascii() and asked.isdigit():
-        return max(RETRY_AFTER_FLOOR, timedelta(seconds=min(int(asked[:9]), LONGEST_RETRY_AFTER_SECONDS)))
-    until = _http_date(asked)
-    return None if until is None else max(RETRY_AFTER_FLOOR, until - (_http_date(headers.get("Date", "")) or now))
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        time = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _cause(error: aiohttp.ClientError) -> str:
@@ -187,12 +172,6 @@ def _words(body: bytes) -> str:
     return "with a list of rows"
 
 
-def _proxy(base_url: URL) -> str | None:
-    """Which proxy http_proxy, https_proxy and no_proxy name for this address."""
-    host = base_url.host or ""
-    return None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(base_url.scheme)
-
-
 @asynccontextmanager
 async def open_session(base_url: str) -> AsyncIterator[aiohttp.ClientSession]:
     """Open the one HTTP session of a producer: no cookies, gzip, bounded waits, and the machine's proxy except to itself.
@@ -203,7 +182,7 @@ async def open_session(base_url: str) -> AsyncIterator[aiohttp.ClientSession]:
         timeout=TIMEOUT,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "kasparro", "Accept": "application/json"},
-        proxy=_proxy(URL(base_url)),
+        proxy=proxy_for(URL(base_url)),
     ) as session:
         # It would send a GET once more by itself when a kept connection turns out to be closed, uncounted by the quota.
         session._retry_connection = False  # noqa: SLF001 no option says it; aiohttp's own test client does the same

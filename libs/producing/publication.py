@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.cursors import ContentOf, PollCursor, pack_carried
@@ -14,6 +15,7 @@ from libs.contracts.trace_context import TraceContext, context_of_run
 from libs.domain.rejections import Reason, Rejection
 from libs.kafka.records import Position, Record
 from libs.producing.clocks import CLOCK_ERROR_BELIEVED
+from libs.producing.drift import Found, KnownShape, Looking
 from libs.producing.fetching import Answer
 from libs.producing.published import Published, tick_id_in
 from libs.producing.reading import Rows, read_rows
@@ -42,10 +44,12 @@ class ReadAnswer:
     trace: Sequence[tuple[str, bytes]]
     """The header of each tick that names the run's trace; the same object for all of them."""
 
-    def against(self, published: Published) -> tuple[PollCursor, "News"]:
-        """Compare the answer with what is published: what the shard must remember, and what is new."""
+    def against(self, published: Published, known: KnownShape | None) -> tuple[PollCursor, "News"]:
+        """Compare the answer with what is published and known: what the shard must remember, and what is new."""
         answer = self.not_before(published.polled_at)
-        return answer.cursor(published), answer.news(published)
+        news = answer.news(published)
+        looking = Looking(self.source, self.run_id, self.shard, self.answer.rows, known, published.others)
+        return answer.cursor(published), news._replace(found=looking.found(news.places))
 
     def not_before(self, polled_at: datetime | None) -> "ReadAnswer":
         """Return the answer as fetched after the shard's last one, though our clock was set back in between.
@@ -81,12 +85,15 @@ class ReadAnswer:
         ticks: list[Record] = []
         dead_letters: list[Record] = []
         rejected: list[Reason] = []
+        places: list[int] = []
         encode, raw = RawTickEncoder(self.source.name, self.run_id, self.fetched_at).encode, self.topics.raw.name
         rows, identities = self.answer.rows, self.rows.identities
         for place, content in enumerate(self.rows.contents):
             if content not in wanted:
                 continue
             wanted.discard(content)
+            if not whole or content in lacking:
+                places.append(place)
             identity = identities.get(place) or self.source.identify(rows[place], self.answer.updated_at)
             if not isinstance(identity, Rejection):
                 value = encode(tick_id_in(content), *identity, rows[place])
@@ -96,7 +103,7 @@ class ReadAnswer:
                 rejected.append(identity.reason)
         fetched, new = len(self.rows.contents), len(ticks) + len(dead_letters)
         counts = ShardCounts(fetched=fetched, unchanged=fetched - new, published=len(ticks), dead_lettered=len(dead_letters))
-        return News(ticks, dead_letters, counts, rejected)
+        return News(ticks, dead_letters, counts, rejected, places)
 
     def _dead_letter(self, place: int, rejection: Rejection) -> Record:
         payload = self.answer.rows[place]
@@ -118,15 +125,19 @@ class ReadAnswer:
         return [(LINE_HEADER, positions[place].encode("utf-8", "replace")), *self.trace] if positions else self.trace
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """What an answer adds; the ticks come first in a transaction, so their positions do too."""
+class News(NamedTuple):
+    """What an answer adds; the ticks come first in a transaction, so their positions do too.
+
+    `places` are those of the rows that the shard did not have before, which are fewer than the ticks when all is published.
+    """
 
     ticks: Sequence[Record]
     dead_letters: Sequence[Record]
     counts: ShardCounts
     rejected: Sequence[Reason]
     """What is wrong with each of the dead letters."""
+    places: Sequence[int]
+    found: Found = Found()
 
     def last_offsets(self, positions: Sequence[Position]) -> dict[int, int]:
         """Return, for each partition of the raw topic, where the last tick landed."""

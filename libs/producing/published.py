@@ -51,6 +51,7 @@ class Published:
         self._own = shards.get(shard)
         self._all = list(shards.values())
         self._others = [memory for name, memory in shards.items() if name != shard]
+        self._other_rows = {name: len(memory.held) for name, memory in shards.items() if name != shard}
 
     def whole_is_due(self, now: datetime, retention: timedelta | None) -> bool:
         """Whether the asking shard's whole answer must be published again, the unchanged rows too.
@@ -67,6 +68,11 @@ class Published:
         """Return when the asking shard was published whole last, should it be published now."""
         known = self._own.whole_at if self._own is not None else None
         return now if known is None or self.whole_is_due(now, retention) else known
+
+    @property
+    def others(self) -> Mapping[str, int]:
+        """How many rows the last answer of each other shard had."""
+        return self._other_rows
 
     @property
     def polled_at(self) -> datetime | None:

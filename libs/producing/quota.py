@@ -166,7 +166,7 @@ class QuotaPermit:
         while (wait := await self._try_to_count()) > timedelta(0):
             self._check_deadline(wait)
             self.quota.activity.go_on(waiting_seconds=wait.total_seconds())
-            log.info("quota_waited_for", source=self.quota.source, seconds=round(wait.total_seconds(), 1))
+            log.info("quota_waited_for", seconds=round(wait.total_seconds(), 1))
             await self.quota.clock.sleep(wait.total_seconds())
         self.quota.activity.go_on()
 

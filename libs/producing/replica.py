@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
+from libs.contracts.topics import producer_group
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.groups import OwnedPartition, work_in_group
 from libs.kafka.tailing import Start, open_end_probe, open_tail
@@ -71,7 +73,7 @@ class Replica:
             async def work(owned: OwnedPartition) -> None:
                 await self._work(owned, view, turn, telling)
 
-            group = f"kasparro-producer-{self.source}"
+            group = producer_group(self.source)
             await work_in_group(
                 self.connection, group=group, topic=self.topics.commands.name, work=work, on_change=telling.health.joined
             )
@@ -91,16 +93,23 @@ class Replica:
             tracer=telling.tracer,
         )
         try:
-            async with asyncio.TaskGroup() as tasks:
-                if owned.partition == SCHEDULING_PARTITION:
-                    schedule = Schedule(
-                        self.source, self.topics, self.interval, writer, view, self.start_up, self.clock, health, telling.tracer
-                    )
-                    tasks.create_task(schedule.keep())
-                while True:
-                    await poller.carry_out(await owned.next_record())
+            with bound_contextvars(source=self.source, topic=self.topics.commands.name, partition=owned.partition):
+                await self._carry_out(owned, poller, writer, view, telling)
         finally:
             await writer.close()
+
+    async def _carry_out(
+        self, owned: OwnedPartition, poller: Poller, writer: PartitionWriter, view: CursorView, telling: Telling
+    ) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            if owned.partition == SCHEDULING_PARTITION:
+                about = (self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
+                schedule = Schedule(*about, telling.health, telling.tracer)
+                tasks.create_task(schedule.keep())
+            while True:
+                record = await owned.next_record()
+                with bound_contextvars(offset=record.offset):
+                    await poller.carry_out(record)
 
     async def _warn_of_the_budget(self) -> None:
         """Say at the start, with the numbers, what will otherwise be found out in the middle of the month."""

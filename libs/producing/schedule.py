@@ -87,7 +87,7 @@ class Schedule:
     def _tell_requested(self) -> None:
         """Say it once it is so: a request that was made and not committed was none."""
         run_id = str(self._requested) if self._requested else None
-        log.info("run_requested", source=self.source, trigger=Trigger.SCHEDULE.value, run_id=run_id)
+        log.info("run_requested", trigger=Trigger.SCHEDULE.value, run_id=run_id)
         if self._requested is not None:
             attributes = {"kasparro.source": self.source, "kasparro.run_id": str(self._requested)}
             with self.tracer.span("schedule", own=context_of_run(self._requested), attributes=attributes):
@@ -142,7 +142,7 @@ class Schedule:
             try:
                 check_clock(positions, now)
             except ClockWrongError as error:
-                log.error("clock_wrong", source=self.source, error=str(error))  # noqa: TRY400 - the line says it all
+                log.error("clock_wrong", error=str(error))  # noqa: TRY400 - the line says it all
                 return ()
             return missed
 
@@ -173,7 +173,7 @@ class Schedule:
             runs=runs,
             interval_seconds=mark.interval_seconds,
         )
-        log.warning("runs_missed", source=self.source, runs=runs, first_due=str(first), last_due=str(last))
+        log.warning("runs_missed", runs=runs, first_due=str(first), last_due=str(last))
         return (gap_record(self.topics.gaps.name, gap),)
 
     def _elapsed(self, since: datetime, now: datetime) -> timedelta:

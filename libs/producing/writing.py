@@ -108,7 +108,7 @@ class PartitionWriter:
                 self._tell_away(error)
                 if command is not None and isinstance(error, TransactionExpiredError):
                     expiries += 1
-                    log.warning("transaction_expired", partition=command.partition, offset=command.offset, attempt=expiries)
+                    log.warning("transaction_expired", attempt=expiries)
                     if expiries == MOST_EXPIRIES:
                         raise
                 fenced = isinstance(error, FencedProducerError)
@@ -135,7 +135,7 @@ class PartitionWriter:
 
     async def _attempt(self, compose: Compose, command: TopicRecord | None) -> bool:
         if command is not None and command.offset < self._next_command:
-            log.info("command_already_done", partition=command.partition, offset=command.offset)
+            log.info("command_already_done")
             return False
         await self._view.catch_up()
         decided_at, decided_on = self._view.position, self._view.changes
@@ -168,15 +168,17 @@ class PartitionWriter:
                 raise _OvertakenError
 
     def _tell_away(self, error: Exception) -> None:
-        event = "producer_replaced" if isinstance(error, WedgedProducerError) else "kafka_unreachable"
         if self._wait is None:
-            log.warning(event, partition=self._owned.partition, error=str(error))
+            if isinstance(error, WedgedProducerError):
+                log.warning("producer_replaced", error=str(error))
+            else:
+                log.warning("kafka_unreachable", error=str(error))
             self._wait = self._board.begin("kafka")
         self._wait.failed(error)
 
     def _tell_back(self) -> None:
         if self._wait is not None:
-            log.info("kafka_reachable", partition=self._owned.partition)
+            log.info("kafka_reachable")
         self._end_wait()
 
     def _end_wait(self) -> None:

@@ -144,6 +144,6 @@ def _settlement(record: TopicRecord) -> Settlement | None:
     try:
         return Settlement.model_validate_json(record.value)
     except ValidationError as error:
-        what = error.errors(include_url=False)[0]["msg"]
+        what = error.errors(include_url=False)[0]["type"]
         log.error("settlement_undecodable", topic=record.topic, offset=record.offset, error=what)  # noqa: TRY400 poison, no bug
         return None

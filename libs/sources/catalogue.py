@@ -1,6 +1,6 @@
 """Every source, found by looking: a module of libs/sources with a SOURCE is one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -22,3 +22,11 @@ SOURCES: Mapping[str, Source] = _sources()
 """By name, in order of priority."""
 
 PRIORITIES: Mapping[str, int] = {source.name: source.priority for source in SOURCES.values()}
+
+OPTIONAL: frozenset[str] = frozenset(source.name for source in SOURCES.values() if source.optional)
+"""Those that run only where EXTRA_SOURCES names them."""
+
+
+def running(extra: Collection[str]) -> tuple[str, ...]:
+    """Return the sources that run when these optional ones are named, in order of priority."""
+    return tuple(name for name in SOURCES if name not in OPTIONAL or name in extra)

@@ -10,7 +10,7 @@ from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
 from libs.sources.entries import identify_entry
 from libs.sources.rows import MISSING, quote_from, read_numbers, read_row
-from libs.sources.source import Attribution, RowIdentity, Source
+from libs.sources.source import Attribution, Hosting, RowIdentity, Source
 
 
 class CoinPaprikaUsd(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,4 +94,5 @@ SOURCE = Source(
     attribution=Attribution("Powered by CoinPaprika", "https://coinpaprika.com"),
     identify=identify,
     quote_of=quote_of,
+    hosting=Hosting(probe="https://api.coinpaprika.com/v1/global", sandbox_path="/v1"),
 )

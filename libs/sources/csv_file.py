@@ -109,4 +109,11 @@ def _cell_number(column: str, cell: str, field: str, *, comma: bool) -> Decimal 
     return number_of(column, shown, percent=percent, beside_decimal_comma=comma)
 
 
-SOURCE = Source(name="csv", priority=3, attribution=None, identify=identify, quote_of=quote_of)
+def type_of(cell: object) -> str | None:
+    """Tell a column of numbers from one of words; None where a cell says that there is nothing."""
+    if not isinstance(cell, str) or is_missing(cell):
+        return None
+    return "text" if isinstance(number_of("", cell, percent=True), Rejection) else "numeral"
+
+
+SOURCE = Source(name="csv", priority=3, attribution=None, identify=identify, quote_of=quote_of, type_of=type_of)

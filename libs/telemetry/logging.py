@@ -1,17 +1,22 @@
-"""One logging pipeline for our own lines and every library's: readable on a terminal, JSON elsewhere."""
+"""One logging pipeline for our own lines, every library's, Python's warnings and the last words of a process that crashes.
+
+Readable on a terminal, JSON elsewhere. docs/logging.md lists the events.
+"""
 
 import logging
 import sys
 import time
 from contextlib import suppress
 from functools import partial
+from types import TracebackType
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, ProcessorReturnValue, WrappedLogger
 
-QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access", "opentelemetry")
-"""Libraries whose INFO is about themselves; their warnings still come through."""
+QUIET = ("aiokafka", "faust", "mode", "kafka", "yoyo", "asyncio", "aiohttp.access", "libs.streaming", "opentelemetry")
+"""Libraries whose INFO is about themselves; their warnings still come through. Faust speaks under the names of our modules too,
+of those whose classes extend its own; we ourselves never go through stdlib logging."""
 
 REPEATING = ("aiokafka", "faust", "mode", "opentelemetry")
 """Libraries that say the same again and again while the broker, or the collector of spans, is away."""
@@ -62,8 +67,15 @@ class Lines:
 def configure_logging(level: str, service: str, *, style: Literal["auto", "json", "console"] = "auto") -> None:
     """Send structlog and stdlib logging to stderr, rendered by the same processors. Call once, first thing in a process."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
+
+    def name_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Not by a context variable: a library's thread has none of ours."""
+        event["service"] = service
+        return event
+
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_service,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -85,13 +97,24 @@ def configure_logging(level: str, service: str, *, style: Literal["auto", "json"
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
-    structlog.contextvars.bind_contextvars(service=service)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _last_words
 
 
 def _rendering(*, console: bool) -> list[Processor]:
     if console:
-        return [_always(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))]
+        # The default shows the values of local variables where it can, and so the secrets among them.
+        plain = structlog.dev.plain_traceback
+        return [_always(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))]
     return [structlog.processors.format_exc_info, _always(structlog.processors.JSONRenderer())]
+
+
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of the bug that ends the process in a line like any other: its traceback is a field and not twenty lines."""
+    if issubclass(kind, Exception):
+        structlog.get_logger("process").critical("process_crashed", error=kind.__name__, exc_info=(kind, error, trace))
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def _always(render: Processor) -> Processor:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from libs.process.addresses import urls_of
 from libs.telemetry.meters import Meters
 
 log = structlog.get_logger(__name__)
@@ -75,7 +76,7 @@ async def _listen(runner: web.AppRunner, address: HealthAddress) -> None:
             f"error: cannot listen on {address.host}:{address.port} for health ({error.strerror or error}); "
             f"set {address.variable} to a port of this process's own, or to 0 for none"
         )
-    log.info("health_served", address=[f"http://{host}:{port}" for host, port, *_ in runner.addresses])
+    log.info("health_served", addresses=urls_of(runner.addresses))
 
 
 def _answering(

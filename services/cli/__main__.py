@@ -14,7 +14,7 @@ from libs.contracts.topics import TOPICS
 from libs.devstack.state import clean
 from libs.process.settings import read_settings
 from libs.telemetry.logging import configure_logging
-from services.cli import dead_letters, health, lag, migrations, replay, runs
+from services.cli import alerts, dead_letters, health, lag, migrations, replay, runs
 from services.cli.addresses import kafka_connection
 from services.cli.failing import explained
 from services.cli.parts import choose, listed
@@ -25,6 +25,7 @@ from services.cli.settings import LARGEST_PORT, ROOT, AddressSettings, StateSett
 app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(migrations.app, name="migrate")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(alerts.app, name="alerts")
 app.command("run")(runs.run)
 app.command("lag")(lag.lag)
 app.command("replay")(replay.replay)
@@ -73,7 +74,9 @@ def up(
     given = {"sandbox": sandbox, "port": port, "kasparro_kafka_port": kafka_port, "kasparro_postgres_port": postgres_port}
     settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
     with explained(screen):
-        parts = choose(only=only or [], producers=producers, normalizer=normalizer, query=query)
+        parts = choose(
+            only=only or [], producers=producers, normalizer=normalizer, query=query, extra_sources=settings.extra_sources
+        )
         if dry_run:
             servers = [
                 f"Kafka {settings.kafka_bootstrap_servers or 'embedded'}",

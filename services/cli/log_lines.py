@@ -79,3 +79,8 @@ def _is_routine(record: Mapping[str, Any]) -> bool:
 def _sentence(record: Mapping[str, Any]) -> str:
     fields = " ".join(f"{name}={value}" for name, value in record.items() if name not in LEFT_OUT)
     return f"{record.get('level', '')!s:8} {record.get('event', '')} {fields}".rstrip()
+
+
+def readable(lines: str) -> str:
+    """Return the lines of a log for people, none left out."""
+    return "\n".join(shown for line in lines.splitlines() if (shown := rendered(line.encode(), everything=True)))

@@ -1,10 +1,11 @@
 """The parts of the stack, and which of them to start."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.sources.catalogue import OPTIONAL, running
 from services.cli.errors import UnknownPartError
 from services.cli.settings import ROOT
 
@@ -31,15 +32,17 @@ def producers_found(folder: Path = ROOT / "services" / "producers") -> tuple[str
     return tuple(sorted(path.parent.name for path in folder.glob("*/__main__.py")))
 
 
-def choose(*, only: Sequence[str], producers: bool, normalizer: bool, query: bool) -> Parts:
+def choose(*, only: Sequence[str], producers: bool, normalizer: bool, query: bool, extra_sources: Collection[str] = ()) -> Parts:
     """Resolve the options: `only` names parts (a source, `producers`, `normalizer`, `query`, `servers`), the rest take away.
 
-    What is both named and taken away is not started.
+    What is both named and taken away is not started. An optional source is only there when `extra_sources` names it.
     """
-    found = producers_found()
+    found = tuple(source for source in producers_found() if source in running(extra_sources))
     if not only:
         return Parts(found if producers else (), normalizer=normalizer, query=query)
     known = {*found, "producers", "servers", NORMALIZER, QUERY}
+    if asleep := sorted(set(only) & OPTIONAL - known):
+        raise UnknownPartError(f"{', '.join(asleep)} runs only when it is named: EXTRA_SOURCES={','.join(asleep)}")
     if unknown := sorted(set(only) - known):
         raise UnknownPartError(f"no part {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     chosen = found if "producers" in only else tuple(each for each in found if each in only)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from libs.sources.catalogue import SOURCES
+from libs.sources.source import Hosting
+
 ANSWER_SECONDS = 3.0
 TOO_MANY_REQUESTS = 429
 
@@ -16,25 +19,25 @@ SANDBOX_REQUESTS_PER_MINUTE = "600"
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider that the sandbox can stand in for: `probe` costs no quota, `sandbox_path` is where the sandbox plays it."""
+    """A provider that the sandbox can stand in for."""
 
     source: str
-    probe: str
-    base_url_variable: str
-    sandbox_path: str
+    hosting: Hosting
+
+    @property
+    def base_url_variable(self) -> str:
+        """The variable that says where to ask."""
+        return f"{self.source.upper()}_BASE_URL"
 
 
-PROVIDERS = (
-    Provider("coingecko", "https://api.coingecko.com/api/v3/ping", "COINGECKO_BASE_URL", "/api/v3"),
-    Provider("coinpaprika", "https://api.coinpaprika.com/v1/global", "COINPAPRIKA_BASE_URL", "/v1"),
-)
+PROVIDERS = tuple(Provider(source.name, source.hosting) for source in SOURCES.values() if source.hosting is not None)
 
 
 async def reachable(providers: tuple[Provider, ...]) -> Mapping[str, bool]:
     """Return, by source, whether its provider answers as itself; being told to slow down is an answer too."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-        answers = await asyncio.gather(*(_answers(session, provider.probe) for provider in providers))
+        answers = await asyncio.gather(*(_answers(session, provider.hosting.probe) for provider in providers))
     return {provider.source: answered for provider, answered in zip(providers, answers, strict=True)}
 
 
@@ -48,5 +51,5 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
 
 def sandbox_environment(providers: tuple[Provider, ...], port: int) -> dict[str, str]:
     """Return the variables that point the producers of `providers` at the sandbox, whose patience no plan limits."""
-    addresses = {provider.base_url_variable: f"http://127.0.0.1:{port}{provider.sandbox_path}" for provider in providers}
+    addresses = {provider.base_url_variable: f"http://127.0.0.1:{port}{provider.hosting.sandbox_path}" for provider in providers}
     return addresses | {f"{provider.source.upper()}_REQUESTS_PER_MINUTE": SANDBOX_REQUESTS_PER_MINUTE for provider in providers}

@@ -1,12 +1,15 @@
 """What an operator may say to the command line by the environment; options of a command win over it."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import Field
 
 from libs.process.kafka_settings import KafkaSecuritySettings
 from libs.process.settings import ApiToken, BootstrapServers, DatabaseUrl, Settings
+from libs.process.source_settings import SourceSettings
 
 ROOT = Path(__file__).parents[2]
 """The clone: the lock files, the migrations and the state are beside the code."""
@@ -34,7 +37,7 @@ class AddressSettings(StateSettings, KafkaSecuritySettings):
     api_token: ApiToken | None = Field(None, description="Sent with POST when the HTTP API wants one")
 
 
-class UpSettings(AddressSettings):
+class UpSettings(AddressSettings, SourceSettings):
     """`kasparro up`: everything on this machine."""
 
     host: str = Field("127.0.0.1", description="Address that the HTTP API listens on")
@@ -50,5 +53,9 @@ class UpSettings(AddressSettings):
     )
     kasparro_tools: Path = Field(Path(".tools"), description="Folder of what is fetched once, such as Kafka's jars")
     maven_repository_url: str | None = Field(None, description="A mirror to fetch Kafka's jars from")
-    coingecko_base_url: str | None = Field(None, description="CoinGecko, or a server with its paths and shapes")
-    coinpaprika_base_url: str | None = Field(None, description="CoinPaprika, or a server with its paths and shapes")
+
+
+def is_named(variable: str) -> bool:
+    """Whether the operator has given a variable that is another process's, in the environment or in the .env file."""
+    env_file = UpSettings.model_config.get("env_file")
+    return bool(os.environ.get(variable) or dotenv_values(str(env_file)).get(variable))

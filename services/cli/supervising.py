@@ -9,6 +9,7 @@ from pathlib import Path
 from libs.devstack.children import Child, Nursery
 from libs.process.settings import EXIT_BAD_SETTINGS
 from services.cli.errors import ServiceFailedError
+from services.cli.log_lines import readable
 from services.cli.parts import command_of
 from services.cli.screen import Screen
 from services.cli.settings import ROOT
@@ -51,7 +52,7 @@ async def keep_running(
             raise ServiceFailedError(f"{service.name} refuses its settings:\n{child.last_words()}")
         pause = FIRST_PAUSE_SECONDS if time.monotonic() - started > STEADY_SECONDS else pause
         screen.warn(f"{service.name} ended with exit code {code}; starting it again in {pause:.0f} s. Its log: {service.log}")
-        screen.log_line(service.name, child.last_words())
+        screen.log_line(service.name, readable(child.last_words()))
         service.restarts += 1
         await sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

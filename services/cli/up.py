@@ -18,7 +18,7 @@ from services.cli.errors import CannotListenError, MixedDataError, PortTakenErro
 from services.cli.parts import POSTGRES, QUERY, Parts, listed
 from services.cli.providers import PROVIDERS, Provider, reachable
 from services.cli.screen import Screen
-from services.cli.settings import UpSettings
+from services.cli.settings import UpSettings, is_named
 from services.cli.stack import Stack, patiently
 from services.cli.starting import start_everything
 
@@ -98,7 +98,7 @@ async def _who_needs_the_sandbox(wish: Wish, screen: Screen) -> tuple[Provider, 
     """Return the providers that the sandbox plays: all that the operator has not placed himself, or none."""
     settings = wish.settings
     chosen = tuple(each for each in PROVIDERS if each.source in wish.parts.producers)
-    open_to_us = tuple(each for each in chosen if not getattr(settings, each.base_url_variable.lower()))
+    open_to_us = tuple(each for each in chosen if not is_named(each.base_url_variable))
     if not open_to_us or settings.sandbox == "never":
         return ()
     named = settings.kafka_bootstrap_servers or settings.database_url

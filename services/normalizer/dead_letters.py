@@ -57,5 +57,5 @@ def _settlements(chunk: Chunk) -> Iterable[tuple[int, Settlement]]:
         try:
             yield record.offset, Settlement.model_validate_json(record.value)
         except ValidationError as error:
-            what = error.errors(include_url=False)[0]["msg"]
+            what = error.errors(include_url=False)[0]["type"]
             log.error("settlement_undecodable", topic=chunk.topic, offset=record.offset, error=what)  # noqa: TRY400 poison, no bug

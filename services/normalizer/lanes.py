@@ -13,6 +13,7 @@ from uuid import UUID
 
 from libs.contracts.trace_context import TraceContext
 from libs.postgres.writing.chunks import Entry
+from libs.postgres.writing.ticks import Tick
 from libs.streaming.chunks import Chunk
 from services.normalizer.inlets import Inlet
 
@@ -32,7 +33,7 @@ class Most:
 class Read(NamedTuple):
     """A chunk whose rejected records are in the dead letters, by the monotonic clock: when the work at it began, and was done.
 
-    `traces`: those of the runs whose ticks it holds.
+    `traces`: those of the runs whose ticks it holds. `runs`: those that its records are of, for the log.
     """
 
     chunk: Chunk
@@ -41,6 +42,13 @@ class Read(NamedTuple):
     started: float
     done: float
     traces: Mapping[UUID, TraceContext]
+    runs: frozenset[UUID] = frozenset()
+
+
+def runs_in(entries: Sequence[Entry]) -> frozenset[UUID]:
+    """Return the runs that the entries are of."""
+    found = {entry.quote.run_id if isinstance(entry, Tick) else entry.run_id for entry in entries}
+    return frozenset(run for run in found if run is not None)
 
 
 @dataclass(slots=True)

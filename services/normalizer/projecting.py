@@ -49,9 +49,11 @@ class Projection(Generic[Event]):
                     "events_dead_lettered",
                     topic=chunk.topic,
                     count=len(letters),
+                    partition=chunk.partition,
                     first_offset=first.record.offset,
-                    detail=first.rejection.detail,
+                    reason=first.rejection.reason.value,
                 )
+                log.debug("event_rejected", detail=first.rejection.detail)
             chunks.acknowledge(chunk)
             applied()
 

@@ -1,4 +1,4 @@
-"""Forgets what is old: raw rows as the operator says, and what only tells of runs, gaps and dead letters after two months.
+"""Forgets what is old: raw rows as the operator says, and what only tells of runs, gaps, drift and dead letters after two months.
 
 One worker at a time does it, an hour after the last time, in batches with a pause between them.
 """
@@ -75,7 +75,8 @@ class Retention:
         if self.raw_for is not None:
             for source, table in self.raw_tables.items():
                 await self._raw(connection, source, table, now - self.raw_for, deleted)
-        for table, kept in (("etl_runs", TOLD_FOR), ("gaps", TOLD_FOR), ("dead_letters", LETTERS_FOR)):
+        told = [(table, TOLD_FOR) for table in ("etl_runs", "gaps", "schema_drift")]
+        for table, kept in (*told, ("dead_letters", LETTERS_FOR)):
             while batch := await delete_old(connection, table, before=now - kept, at_once=self.at_once):
                 deleted[table] += batch
                 await self.outlets.clock.sleep(PAUSE_SECONDS)

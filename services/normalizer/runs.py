@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -15,6 +15,7 @@ from libs.kafka.transactions import TransactionalClient
 from libs.postgres.writing.runs import PublishedRun, load_published, project
 from libs.streaming.agents import Chunks
 from libs.streaming.checkpoints import Checkpoints
+from services.normalizer.judging import judge, tell_anomalies
 from services.normalizer.outlets import Outlets
 from services.normalizer.projecting import Projection
 
@@ -158,7 +159,7 @@ class RunEnds:
     async def _end(self, runs: Sequence[PublishedRun]) -> None:
         if not runs:
             return
-        ends = [(run, self._end_of(run)) for run in runs]
+        ends = [(run, await self._end_of(run)) for run in runs]
         events = [event for _, event in ends]
         async with self.client.transaction() as transaction:
             await transaction.send(
@@ -168,12 +169,16 @@ class RunEnds:
         for run, event in ends:
             self.outlets.measures.run_ended(run, event)
             log.info("run_ended", run_id=str(event.run_id), source=event.source, status=event.event, **event.totals.model_dump())
+            if isinstance(event, RunSucceeded):
+                tell_anomalies(event.source, str(event.run_id), event.anomalies)
 
-    def _end_of(self, run: PublishedRun) -> RunSucceeded | RunFailed:
-        at, errors = self.outlets.clock.utc(), (*_losses(run.totals), *run.errors)
+    async def _end_of(self, run: PublishedRun) -> RunSucceeded | RunFailed:
+        about: dict[str, Any] = {"run_id": run.run_id, "source": run.source, "totals": run.totals}
+        errors = (*_losses(run.totals), *run.errors)
         if errors:
-            return RunFailed(run_id=run.run_id, source=run.source, at=at, error=_joined(errors), totals=run.totals)
-        return RunSucceeded(run_id=run.run_id, source=run.source, at=at, totals=run.totals)
+            return RunFailed(**about, at=self.outlets.clock.utc(), error=_joined(errors))
+        moves, anomalies = await judge(self.outlets, run)
+        return RunSucceeded(**about, at=self.outlets.clock.utc(), price_moves=moves, anomalies=anomalies)
 
     async def _until_worth_a_look(self, *, waiting: bool) -> None:
         try:

@@ -1,12 +1,15 @@
 """The agent of the raw topics: store chunks, publish what changed, then acknowledge. In any other order something is lost."""
 
 from asyncio import Queue, TaskGroup
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from libs.domain.rejections import Reason, Rejection
 from libs.postgres import errors as postgres_errors
@@ -15,7 +18,7 @@ from libs.postgres.writing.ticks import Counted, Tick
 from libs.streaming.agents import Chunks
 from libs.streaming.chunks import Chunk
 from services.normalizer.inlets import Inlet
-from services.normalizer.lanes import Lane, Most, Read
+from services.normalizer.lanes import Lane, Most, Read, runs_in
 from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
@@ -30,6 +33,10 @@ LANES: Final = 2
 """Transactions at once. Chunks of one partition number share a lane, so that each partition's are stored in order."""
 REJECTIONS_TO_ALARM: Final = 100
 """Fewer are bad luck; more than these, and more than half of a chunk, are a change at the provider or a bug of ours."""
+
+
+RUNS_NAMED: Final = 5
+"""In a line about records of several."""
 
 
 class _Applied(NamedTuple):
@@ -58,23 +65,25 @@ async def normalize(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlet
 
 async def _read_all(chunks: Chunks, inlets: Mapping[str, Inlet], outlets: Outlets, lanes: Sequence[Lane]) -> None:
     async for chunk in chunks.unacknowledged():  # the records of one partition, in order
-        with _telling_of([chunk]):
-            started = outlets.clock.monotonic()
-            inlet = inlets[chunk.topic]
+        started = outlets.clock.monotonic()
+        inlet = inlets[chunk.topic]
+        with bound_contextvars(source=inlet.source.name, **_places_of([chunk])):
             reading = await read_in_turns(inlet.source, chunk.records)  # pure: a bad record spares its neighbours
             outlets.unapplied.add(chunk, reading.entries)
-            await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
+            runs = runs_in(reading.entries)
+            with bound_contextvars(**_runs_of(runs)):
+                await _set_aside(reading.rejected, chunk, inlet, outlets)  # returns once Kafka has them
             traces = traces_in(chunk.records, reading.entries)
             done = outlets.clock.monotonic()
             outlets.measures.stage("read", done - started)
-        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done, traces))
+        await lanes[chunk.partition % LANES].put(Read(chunk, inlet, reading.entries, started, done, traces, runs))
 
 
 async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Applied]) -> None:
     while True:
         reads = await lane.take()  # of one topic
         started = publisher.outlets.clock.monotonic()
-        with _telling_of([read.chunk for read in reads]):
+        with _telling_of(reads):
             written = await _write_together(reads, publisher)  # waits an outage out
         stored = Between(started, publisher.outlets.clock.monotonic())
         _measure(reads, stored, publisher.outlets.measures)
@@ -84,7 +93,7 @@ async def _store_all(lane: Lane, publisher: AssetPublisher, applied: Queue[_Appl
 async def _publish_all(applied: Queue[_Applied], outlets: Outlets, chunks: Chunks, publisher: AssetPublisher) -> None:
     while True:
         reads, written, stored = await applied.get()
-        with _telling_of([read.chunk for read in reads]):
+        with _telling_of(reads):
             started = outlets.clock.monotonic()
             traces = traces_of([(read.traces, read.entries) for read in reads])
             published = await publisher.publish(written, traces)  # returns once Kafka has them
@@ -115,15 +124,34 @@ def _measure(reads: Sequence[Read], stored: Between, measures: Measures) -> None
     measures.stored(sum(len(read.chunk) for read in reads), sum(read.chunk.size for read in reads))
 
 
-def _telling_of(chunks: Sequence[Chunk]) -> AbstractContextManager[None]:
-    """Name the chunks of a topic in every line that is logged about them: partition and offsets of each, or of the only one."""
+def _telling_of(reads: Sequence[Read]) -> AbstractContextManager[object]:
+    """Name the chunks of a topic, and the runs that they are of, in every line that is logged about them."""
+    places = _places_of([read.chunk for read in reads])
+    return bound_contextvars(
+        source=reads[0].inlet.source.name, **places, **_runs_of(set[UUID]().union(*(read.runs for read in reads)))
+    )
+
+
+def _places_of(chunks: Sequence[Chunk]) -> dict[str, object]:
+    """Return partition and offsets of each, or of the only one."""
     if len(chunks) > 1:
         places = " ".join(f"{chunk.partition}:{chunk.records[0].offset}-{chunk.end - 1}" for chunk in chunks)
-        return structlog.contextvars.bound_contextvars(topic=chunks[0].topic, chunks=len(chunks), places=places)
+        return {"topic": chunks[0].topic, "chunks": len(chunks), "places": places}
     (chunk,) = chunks
-    return structlog.contextvars.bound_contextvars(
-        topic=chunk.topic, partition=chunk.partition, first_offset=chunk.records[0].offset, last_offset=chunk.end - 1
-    )
+    return {
+        "topic": chunk.topic,
+        "partition": chunk.partition,
+        "first_offset": chunk.records[0].offset,
+        "last_offset": chunk.end - 1,
+    }
+
+
+def _runs_of(found: Iterable[UUID]) -> dict[str, object]:
+    """Return the run; several, where a backlog is worked off, are counted and the first named."""
+    runs = sorted(found)
+    if len(runs) > 1:
+        return {"runs": len(runs), "run_ids": [str(run) for run in runs[:RUNS_NAMED]]}
+    return {"run_id": str(runs[0])} if runs else {}
 
 
 async def _write_together(reads: Sequence[Read], publisher: AssetPublisher) -> Sequence[Written]:
@@ -174,11 +202,12 @@ async def _set_aside(rejected: Sequence[Rejected], chunk: Chunk, inlet: Inlet, o
     topic, source = outlets.dead_letters_topic, inlet.source.name
     await outlets.publish([dead_letter(one, chunk, stage=STAGE, source=source, topic=topic) for one in rejected])
     outlets.measures.set_aside(source, rejected)
-    log.warning(
-        "records_dead_lettered", count=len(rejected), reason=rejected[0].rejection.reason, detail=rejected[0].rejection.detail
-    )
+    first = rejected[0]
+    reasons = Counter(one.rejection.reason.value for one in rejected)
+    log.warning("records_dead_lettered", count=len(rejected), reasons=dict(reasons), first_rejected=first.record.offset)
+    log.debug("record_rejected", rejected_offset=first.record.offset, detail=first.rejection.detail)  # it quotes the row
     if len(rejected) > REJECTIONS_TO_ALARM and 2 * len(rejected) > len(chunk):
-        log.error("most_records_rejected", rejected=len(rejected), received=len(chunk), source=source)
+        log.error("most_records_rejected", rejected=len(rejected), received=len(chunk))
 
 
 def _total(written: Sequence[Written]) -> Counted:

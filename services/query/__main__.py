@@ -1,16 +1,22 @@
 """The query service: serves data, runs, checkpoints and the documentation; turns POST /etl/… into commands.
 
-It reads Postgres and follows etl.runs and etl.cursors; it writes commands and run requests, and no table. It starts and
-answers /health while Postgres or Kafka is away. SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
+It reads Postgres and follows etl.runs and etl.cursors; it writes commands, run requests and incidents, and no table. One of
+its replicas watches for incidents and tells Slack of them. It starts and answers /health while Postgres or Kafka is away.
+SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
 """
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
 from aiohttp import web
 
-from libs.contracts.topics import CURSORS
+from libs.alerting.findings import Limits
+from libs.alerting.leading import IncidentWatch
+from libs.alerting.webhook import open_webhook_if_any
+from libs.contracts.topics import CURSORS, INCIDENTS
 from libs.kafka import access as access_to_kafka
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
@@ -19,6 +25,7 @@ from libs.kafka.tailing import Start, open_tail
 from libs.postgres import access as access_to_postgres
 from libs.postgres.pool import open_pool
 from libs.process.access import admitted
+from libs.process.addresses import urls_of
 from libs.process.clock import Clock, SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
@@ -30,8 +37,9 @@ from services.query.app import Openers, create_app, until_a_follower_fails
 from services.query.connections import Connections, Runner, room_for
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
+from services.query.watching import Lookout
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("services.query")
 
 APPLICATION = "kasparro-query"
 """Who we are to the broker and to the database."""
@@ -43,6 +51,15 @@ PUBLISH_SECONDS = 5.0
 
 def openers(settings: QuerySettings, kafka: KafkaConnection) -> Openers:
     """Say how to reach everything."""
+
+    @asynccontextmanager
+    async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
+        async with open_webhook_if_any(settings.slack_webhook_url, lookout.clock) as webhook:
+            limits = Limits(settings.alert_failed_runs, settings.alert_dead_letters, settings.alert_grace_seconds)
+            yield IncidentWatch(
+                kafka, lookout.look, limits, settings.alert_runbook_url, webhook, lookout.clock, topic=INCIDENTS.name
+            )
+
     return Openers(
         pool=lambda: open_pool(
             settings.database_url.get_secret_value(),
@@ -55,6 +72,8 @@ def openers(settings: QuerySettings, kafka: KafkaConnection) -> Openers:
         lag=lambda: open_lag_reader(kafka),
         run_events=lambda: open_tail(kafka, DECLARED.run_events, start=Start.END),
         cursors=lambda: open_tail(kafka, CURSORS.name, start=Start.BEGINNING),
+        incidents=lambda: open_tail(kafka, INCIDENTS.name, start=Start.BEGINNING),
+        watch=watch,
     )
 
 
@@ -71,6 +90,7 @@ async def serve(settings: QuerySettings) -> None:
             clock=clock,
             sandbox=settings.sandbox,
             stalled_seconds=settings.normalizer_stalled_seconds,
+            sources=settings.sources,
             tracer=tracer,
         )
         await _serve(app, settings, kafka, clock)
@@ -97,7 +117,7 @@ async def _listen(runner: web.AppRunner, settings: QuerySettings) -> None:
         await web.TCPSite(runner, settings.host, settings.port, backlog=1_024).start()
     except OSError as error:
         sys.exit(f"error: cannot listen on {settings.host}:{settings.port} ({error.strerror or error}); set HOST or PORT")
-    log.info("query_started", address=[f"http://{host}:{port}" for host, port, *_ in runner.addresses], sandbox=settings.sandbox)
+    log.info("query_started", addresses=urls_of(runner.addresses), sandbox=settings.sandbox)
 
 
 def main() -> None:

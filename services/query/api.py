@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.query.endpoints import AnyParameters, Endpoint, NoParameters
-from services.query.handlers import assets, dead_letters, etl, gaps, health, raw_ticks, stats
+from services.query.handlers import assets, dead_letters, etl, gaps, health, incidents, raw_ticks, stats
 from services.query.problems import (
     AssetNotFoundError,
     BusyError,
@@ -17,12 +17,14 @@ from services.query.problems import (
     ProviderFailedError,
     RecordNotFoundError,
     RunNotFoundError,
+    SourceNotRunningError,
     UnauthorizedError,
     UnknownSourceError,
 )
 from services.query.views.assets import AssetDetailView, AssetPageView, CountView, RawTickDetailView, RawTickPageView
 from services.query.views.dead_letters import DeadLettersView
 from services.query.views.gaps import GapPageView
+from services.query.views.incidents import IncidentsView
 from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
 
@@ -106,18 +108,19 @@ ETL: tuple[Endpoint[Any], ...] = (
         group="etl",
         summary="Run a source now and wait for the end",
         description="200: finished (or skipped, with the reason); 202: still going after `timeout`, see Location; "
-        "502: the provider failed; 504: no producer took the command. The run itself happens in the producer.",
+        "409: an optional source that does not run here; 502: the provider failed; 504: no producer took the command. "
+        "The run itself happens in the producer.",
         parameters=etl.RunAsked,
         handle=etl.run_source,
         answers={OK: AwaitedRunView, ACCEPTED: AwaitedRunView},
-        problems=(UnknownSourceError, *_WAITING),
+        problems=(UnknownSourceError, SourceNotRunningError, *_WAITING),
     ),
     Endpoint(
         method="POST",
         path="/etl/run-all",
         name="run_all",
         group="etl",
-        summary="Run every source, one after the other, and report each",
+        summary="Run every source that runs here, one after the other, and report each",
         description="`timeout` is for all of them together; none keeps the next one waiting for longer than its share of it. "
         "What a run that still goes on waits for is in its `waiting_for`.",
         parameters=etl.RunAllAsked,
@@ -134,7 +137,7 @@ ETL: tuple[Endpoint[Any], ...] = (
         parameters=etl.BackgroundRunAsked,
         handle=etl.run_in_background,
         answers={ACCEPTED: RunRequestedView},
-        problems=(UnknownSourceError, *_POST),
+        problems=(UnknownSourceError, SourceNotRunningError, *_POST),
     ),
 )
 
@@ -206,6 +209,17 @@ STATS: tuple[Endpoint[Any], ...] = (
         handle=dead_letters.count_dead_letters,
         answers={OK: DeadLettersView},
         problems=_POSTGRES,
+    ),
+    Endpoint(
+        method="GET",
+        path="/stats/incidents",
+        name="list_incidents",
+        group="stats",
+        summary="What is wrong now, and how each thing that can be wrong was last",
+        description="As `etl.incidents` tells it; as last known while Kafka is away.",
+        parameters=NoParameters,
+        handle=incidents.list_incidents,
+        answers={OK: IncidentsView},
     ),
     Endpoint(
         method="GET",

@@ -8,6 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
+from libs.alerting.leading import IncidentWatch
 from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
 from libs.kafka.tailing import Tail
@@ -15,7 +16,7 @@ from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
 from libs.process.version import installed_version
-from libs.sources.catalogue import SOURCES
+from libs.sources.catalogue import SOURCES, running
 from libs.telemetry.meters import Meters
 from libs.telemetry.serving import exposing
 from libs.telemetry.tracing import UNRECORDED, Tracer
@@ -28,12 +29,14 @@ from services.query.gathering import GatheredAssets
 from services.query.gauges import read_gauges
 from services.query.handlers.health import look_at_postgres
 from services.query.holding_cursors import CursorBoard
+from services.query.holding_incidents import IncidentBoard
 from services.query.keys import (
     CHECKPOINTS,
     CLOCK,
     CURSORS,
     FOLLOWING,
     GATHERED_ASSETS,
+    INCIDENTS,
     KAFKA,
     LAG,
     LAST_SUCCESSES,
@@ -44,6 +47,7 @@ from services.query.keys import (
     READERS,
     RENDERED_ASSETS,
     REPORTS,
+    RUNNING,
     RUNS,
     SERVING,
     TOPICS,
@@ -61,6 +65,7 @@ from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
+from services.query.watching import Lookout
 
 REMEMBERED_SECONDS = 1.0
 """How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
@@ -77,6 +82,8 @@ class Openers:
     lag: Callable[[], AbstractAsyncContextManager[LagReader]]
     run_events: Callable[[], AbstractAsyncContextManager[Tail]]
     cursors: Callable[[], AbstractAsyncContextManager[Tail]]
+    incidents: Callable[[], AbstractAsyncContextManager[Tail]]
+    watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]]
 
 
 def create_app(
@@ -89,6 +96,7 @@ def create_app(
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
     tracer: Tracer = UNRECORDED,
+    sources: tuple[str, ...] = running(()),
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it, in reverse, when it stops."""
     app, version = web.Application(middlewares=[around_request], client_max_size=LARGEST_BODY), installed_version()
@@ -96,12 +104,13 @@ def create_app(
     app[ACCESS] = access
     app[CLOCK] = clock
     app[TOPICS] = topics
+    app[RUNNING] = sources
     app[SERVING] = Serving(version, sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[RENDERED_ASSETS] = RenderedAssets()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
-    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(SOURCES))
+    app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(sources))
     app[TRACER] = tracer
     app[MEASURES] = Measures(meters)
     app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
@@ -123,6 +132,7 @@ def _opening(
             openers.lag() as lag,
             openers.run_events() as run_events,
             openers.cursors() as cursors,
+            openers.incidents() as incidents,
         ):
             readers = readers_of(pool)
             app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
@@ -133,12 +143,16 @@ def _opening(
             raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
-            watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
-            endless = (app[RUNS].follow(), app[CURSORS].follow(), *watching)
-            following = tuple([asyncio.create_task(work) for work in endless])
-            app[FOLLOWING] = following
-            yield
-            await _end(following)
+            app[INCIDENTS] = IncidentBoard(incidents)
+            lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[CLOCK])
+            async with openers.watch(lookout) as incident_watch:
+                watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
+                followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
+                endless = (*followed, *watching, incident_watch.run())
+                following = tuple([asyncio.create_task(work) for work in endless])
+                app[FOLLOWING] = following
+                yield
+                await _end(following)
 
     return opened
 

@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 
 from libs.contracts.run_events import (
+    ANOMALIES,
     RUN_EVENT,
     RunEvent,
     RunFailed,
@@ -47,6 +48,9 @@ class RunStory:
     requested_at: datetime
     status: RunStatus = RunStatus.REQUESTED
     shards: tuple[str, ...] | None = None
+    price_moves: str | None = None
+    anomalies: str = "[]"
+    """Both as JSON, as a row of etl_runs has them."""
     counts: RunCounts = field(default_factory=RunCounts)
     errors: dict[str, str] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)
@@ -91,6 +95,8 @@ class RunStory:
                 self._end(RunStatus.SKIPPED, event.at, event.reason)
             case RunSucceeded():
                 self._end(RunStatus.SUCCEEDED, event.at, None)
+                self.price_moves = None if event.price_moves is None else event.price_moves.model_dump_json()
+                self.anomalies = ANOMALIES.dump_json(event.anomalies).decode()
                 self.counts = RunCounts(**event.totals.model_dump())
             case RunFailed():
                 self._end(RunStatus.FAILED, event.at, event.error)

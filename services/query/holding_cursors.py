@@ -54,7 +54,7 @@ class CursorBoard:
             log.warning("cursor_unreadable", offset=record.offset, error=str(error.errors(include_input=False)[:1]))
             return
         except binascii.Error as error:
-            log.warning("cursor_unreadable", offset=record.offset, error=f"tick_ids are not base64: {error}")
+            log.warning("cursor_unreadable", offset=record.offset, error=str(error))
             return
         if isinstance(cursor, PollCursor):
             self._held[key] = ShardCursor(cursor.source, cursor.shard, cursor.run_id, cursor.polled_at, ticks)

@@ -17,6 +17,7 @@ from services.query.dependencies import Dependency
 from services.query.following import RunFollower
 from services.query.gathering import GatheredAssets
 from services.query.holding_cursors import CursorBoard
+from services.query.holding_incidents import IncidentBoard
 from services.query.measures import Measures
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
@@ -48,8 +49,11 @@ READERS = web.AppKey("readers", Readers)
 PUBLISHER = web.AppKey("publisher", Publisher)
 LAG = web.AppKey("lag", LagReader)
 TOPICS = web.AppKey("topics", QueryTopics)
+RUNNING = web.AppKey("running", tuple[str, ...])
+"""The sources that run here, in order of priority; of the others there are only data."""
 RUNS = web.AppKey("runs", RunFollower)
 CURSORS = web.AppKey("cursors", CursorBoard)
+INCIDENTS = web.AppKey("incidents", IncidentBoard)
 POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
 PROGRESS = web.AppKey("progress", ProgressBoard)

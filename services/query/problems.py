@@ -49,6 +49,12 @@ class UnknownSourceError(QueryError):
     status, code = HTTPStatus.NOT_FOUND, "unknown_source"
 
 
+class SourceNotRunningError(QueryError):
+    """The source is an optional one that this installation does not run."""
+
+    status, code = HTTPStatus.CONFLICT, "source_not_running"
+
+
 class RecordNotFoundError(QueryError):
     """No raw row has this record_id; retention may have removed it."""
 

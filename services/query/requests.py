@@ -10,6 +10,7 @@ from secrets import token_hex
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from structlog.contextvars import bound_contextvars
 
 from libs.contracts.trace_context import TRACERESPONSE
 from libs.kafka.errors import KafkaUnreachableError
@@ -46,10 +47,15 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
     started = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
     request_id = given if _GIVEN_ID.fullmatch(given) else new_request_id()
+    with bound_contextvars(request_id=request_id):
+        return await _told_of(request, handler, request_id, started)
+
+
+async def _told_of(request: web.Request, handler: Handler, request_id: str, started: float) -> web.StreamResponse:
     try:
         response = await _answered(request, handler, request_id)
     except asyncio.CancelledError:
-        log.info("request_abandoned", request_id=request_id, method=request.method, path=request.path)
+        log.info("request_abandoned", method=request.method, path=request.path)
         _measure(request, ABANDONED, time.perf_counter() - started)
         raise
     response.headers["X-Request-Id"] = request_id
@@ -61,7 +67,6 @@ async def around_request(request: web.Request, handler: Handler) -> web.StreamRe
     route = _measure(request, response.status, seconds)
     log.info(
         "request_answered",
-        request_id=request_id,
         method=request.method,
         route=route,
         path=request.path,
@@ -89,11 +94,11 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
     except Exception as error:
         told = _told(error)
         if told is None:
-            log.exception("request_failed", request_id=request_id, method=request.method, path=request.path)
+            log.exception("request_failed", method=request.method, path=request.path)
             detail = "something here is broken; the log has it under this request id"
             return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, request_id=request_id)
         if told is not error:
-            log.debug("dependency_unavailable", request_id=request_id, code=told.code, error=str(error))
+            log.debug("dependency_unavailable", code=told.code, error=str(error))
         return problem_response(
             told.status, told.code, told.detail, request_id=request_id, headers=told.headers, extra=told.extra
         )

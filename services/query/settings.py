@@ -5,10 +5,28 @@ from ipaddress import ip_address
 from pydantic import Field
 
 from libs.process.kafka_settings import KafkaSettings
-from libs.process.settings import ApiToken, LogSettings, PostgresSettings, ProgressSettings, SandboxSettings, TracingSettings
+from libs.process.settings import (
+    AlertSettings,
+    ApiToken,
+    LogSettings,
+    PostgresSettings,
+    ProgressSettings,
+    SandboxSettings,
+    TracingSettings,
+)
+from libs.process.source_settings import SourceSettings
 
 
-class QuerySettings(LogSettings, KafkaSettings, PostgresSettings, ProgressSettings, SandboxSettings, TracingSettings):
+class QuerySettings(
+    LogSettings,
+    KafkaSettings,
+    PostgresSettings,
+    ProgressSettings,
+    SandboxSettings,
+    SourceSettings,
+    AlertSettings,
+    TracingSettings,
+):
     """The query service's environment."""
 
     host: str = Field("127.0.0.1", description="Address that the HTTP API listens on")

@@ -9,6 +9,7 @@ import sys
 import structlog
 from aiohttp import web
 
+from libs.process.addresses import urls_of
 from libs.process.clock import SystemClock
 from libs.process.settings import read_settings
 from libs.process.shutdown import run_until_stopped
@@ -21,7 +22,7 @@ from services.sandbox.steps import Steps
 SHUTDOWN_SECONDS = 2.0
 """How long a slow answer may hold up the end."""
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("services.sandbox")
 
 
 async def serve(settings: SandboxProviderSettings) -> None:
@@ -44,7 +45,7 @@ async def serve(settings: SandboxProviderSettings) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
-        log.info("sandbox_started", addresses=[f"http://{host}:{port}" for host, port, *_ in runner.addresses])
+        log.info("sandbox_started", addresses=urls_of(runner.addresses))
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()

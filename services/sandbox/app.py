@@ -1,7 +1,7 @@
 """The sandbox provider as one aiohttp application: a process runs it, a test starts it on a port of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -13,6 +13,9 @@ from services.sandbox.control import bad_orders_are_explained, control_routes
 from services.sandbox.faults.answers import FAULT, refusal, reset_connection, send_half, wait_if_slow
 from services.sandbox.faults.plan import Fault, FaultKind, FaultPlan, Provider
 from services.sandbox.market.market import Market
+from services.sandbox.providers.binance import PREFIX as BINANCE_PREFIX
+from services.sandbox.providers.binance import binance_routes
+from services.sandbox.providers.binance_rows import BinanceRows
 from services.sandbox.providers.coingecko import PREFIX as COINGECKO_PREFIX
 from services.sandbox.providers.coingecko import coingecko_routes, page_of
 from services.sandbox.providers.coingecko_rows import CoinGeckoRows
@@ -22,6 +25,12 @@ from services.sandbox.providers.coinpaprika_rows import CoinPaprikaRows
 from services.sandbox.providers.keys import refused_key
 from services.sandbox.request_log import AskedRequest, RequestLog
 from services.sandbox.steps import Steps
+
+_PLAYED: Final[Mapping[str, Provider]] = {
+    COINGECKO_PREFIX: "coingecko",
+    COINPAPRIKA_PREFIX: "coinpaprika",
+    BINANCE_PREFIX: "binance",
+}
 
 SANDBOX_HEADER: Final = "X-Kasparro-Sandbox"
 """On every answer, errors too: nobody takes these data for real by mistake."""
@@ -45,6 +54,7 @@ def create_app(
     app = web.Application(middlewares=[bad_orders_are_explained, _provider_behaviour(steps, plan, log, clock, required_key)])
     app.add_routes(control_routes(market, steps, plan, log))
     coingecko_rows, coinpaprika_rows = CoinGeckoRows(market), CoinPaprikaRows(market)
+    app.add_routes(binance_routes(BinanceRows(market), steps))
     app.add_routes(coingecko_routes(coingecko_rows, steps))
     app.add_routes(coinpaprika_routes(coinpaprika_rows, steps))
     app.cleanup_ctx.append(_answers_ready(steps, coingecko_rows, coinpaprika_rows))
@@ -119,9 +129,7 @@ async def _with_fault(
 
 
 def _provider_of(path: str) -> Provider | None:
-    if path.startswith(f"{COINGECKO_PREFIX}/"):
-        return "coingecko"
-    return "coinpaprika" if path.startswith(f"{COINPAPRIKA_PREFIX}/") else None
+    return next((provider for prefix, provider in _PLAYED.items() if path.startswith(f"{prefix}/")), None)
 
 
 def _asked(request: web.Request, provider: Provider, steps: Steps, clock: Clock) -> AskedRequest:

@@ -49,6 +49,7 @@ def control_routes(market: Market, steps: Steps, plan: FaultPlan, log: RequestLo
     @routes.get("/health")
     async def health(_: web.Request) -> web.Response:
         listings = {"coingecko": len(market.coingecko), "coinpaprika": len(market.coinpaprika)}
+        listings["binance"] = len(market.binance)
         return _answer({"sandbox": True, "status": "ok", "seed": market.seed, "listings": listings, **_clock(steps)})
 
     @routes.get("/__clock")

@@ -23,7 +23,7 @@ from tests.conftest import one_session_at_a_time
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 BANNER = "Ctrl-C stops it"
 

@@ -16,7 +16,7 @@ from tests.acceptance.conftest import ROOT, StartUp, Up
 from tests.acceptance.recorded_provider import serve_recorded
 from tests.recorded import FIXTURES, RECORDED, needs_full_recordings
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 Rows = list[dict[str, Any]]
 FULL = (

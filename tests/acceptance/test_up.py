@@ -12,7 +12,7 @@ from libs.contracts.topics import TOPICS
 from libs.devstack.ports import free_port
 from tests.acceptance.conftest import ROOT, STOP_SECONDS, StartUp, Up
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 SOURCES = {"coingecko", "coinpaprika", "csv"}
 
 

@@ -77,6 +77,7 @@ def _message_of(row: Mapping[str, Any]) -> dict[str, Any]:
     message["anchor"] = Listing(message.pop("anchor_source"), message.pop("anchor_source_id"))
     message["taken"] = Listing(message.pop("source"), message.pop("source_id"))
     message["agreeing"] = _listings(json.loads(message["agreeing"]))
+    message["warnings"] = tuple(message["warnings"])
     for ours in ("changed_by", "updated_at"):
         del message[ours]
     return message

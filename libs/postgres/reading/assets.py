@@ -29,7 +29,7 @@ _COLUMNS = """
     listings_total, price_usd::text, market_cap_usd::text, volume_24h_usd::text,
     percent_change_1h::text, percent_change_24h::text, percent_change_7d::text,
     circulating_supply::text, total_supply::text, max_supply::text, price_spread_percent::text,
-    source_updated_at, fetched_at, tick_id, updated_at"""
+    source_updated_at, fetched_at, tick_id, warnings, updated_at"""
 
 
 class AssetOrder(StrEnum):

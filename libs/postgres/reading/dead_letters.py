@@ -50,3 +50,24 @@ class LettersWanted:
 async def count_letters(connection: Connection, wanted: LettersWanted) -> Sequence[Row]:
     """Return a row for each source (None where the letters do not say it) and error class that has letters."""
     return await connection.fetch(COUNT, wanted.source, wanted.error_class, wanted.run_id, wanted.since)
+
+
+LETTERS_LOOKED_AT: Final = 10_000
+WAITING_SINCE: Final = """
+    SELECT source, count(*) AS waiting FROM (
+        SELECT letter.source FROM dead_letters AS letter LEFT JOIN dead_letter_settlements AS settled USING (partition)
+        WHERE letter.failed_at >= $1
+            AND NOT coalesce(letter.failed_at <= settled.settled_at
+                AND (settled.redriven @> letter.record_offset OR settled.dropped @> letter.record_offset), false)
+            AND NOT EXISTS (
+                SELECT FROM dead_letters AS other WHERE other.identity = letter.identity
+                    AND (other.failed_at, other.partition, other.record_offset)
+                        < (letter.failed_at, letter.partition, letter.record_offset))
+        LIMIT $2) AS waiting
+    GROUP BY source"""
+
+
+async def count_waiting_since(connection: Connection, since: datetime) -> dict[str | None, int]:
+    """Return by source how many letters were set aside since then and still wait; enough of them to judge, not all of a flood."""
+    rows = await connection.fetch(WAITING_SINCE, since, LETTERS_LOOKED_AT)
+    return {row["source"]: row["waiting"] for row in rows}

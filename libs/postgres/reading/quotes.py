@@ -16,7 +16,7 @@ ASSETS_WITH_QUOTES = f"""
            a.source_id, a.agreeing, a.listings_total, a.price_usd::text, a.market_cap_usd::text, a.volume_24h_usd::text,
            a.percent_change_1h::text, a.percent_change_24h::text, a.percent_change_7d::text, a.circulating_supply::text,
            a.total_supply::text, a.max_supply::text, a.price_spread_percent::text,
-           a.source_updated_at, a.fetched_at, a.tick_id, a.updated_at,
+           a.source_updated_at, a.fetched_at, a.tick_id, a.warnings, a.updated_at,
            q.source AS quote_source, q.source_id AS quote_source_id, q.symbol AS quote_symbol, q.name AS quote_name,
            q.market_cap_rank AS quote_market_cap_rank, q.price_usd::text AS quote_price_usd,
            q.market_cap_usd::text AS quote_market_cap_usd, q.volume_24h_usd::text AS quote_volume_24h_usd,

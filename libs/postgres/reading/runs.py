@@ -58,3 +58,21 @@ LAST_SUCCESSES = """
 async def load_last_successes(connection: Connection) -> dict[str, datetime | None]:
     """Return for each source when its latest successful run ended."""
     return {row["source"]: row["finished_at"] for row in await connection.fetch(LAST_SUCCESSES, list(SOURCES))}
+
+
+FAILURES_COUNTED = 100
+FAILED_SINCE_SUCCESS = """
+    SELECT asked.source, count(failed.error) AS failures, (array_agg(failed.error ORDER BY failed.last_event_at DESC))[1] AS error
+    FROM unnest($1::text[]) AS asked (source)
+    LEFT JOIN LATERAL (
+        SELECT coalesce(run.error, '') AS error, run.last_event_at FROM etl_runs AS run
+        WHERE run.source = asked.source AND run.status = 'failed' AND run.last_event_at > coalesce(
+            (SELECT last_event_at FROM etl_runs AS success WHERE success.source = asked.source AND success.status = 'succeeded'
+             ORDER BY last_event_at DESC LIMIT 1), '-infinity')
+        ORDER BY run.last_event_at DESC LIMIT $2) AS failed ON true
+    GROUP BY asked.source"""
+
+
+async def load_failures(connection: Connection) -> Sequence[Row]:
+    """Return for each source how many runs failed since its latest success (counted up to 100), and the newest one's error."""
+    return await connection.fetch(FAILED_SINCE_SUCCESS, list(SOURCES), FAILURES_COUNTED)

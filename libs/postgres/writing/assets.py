@@ -18,31 +18,32 @@ UPSERT_CHANGED = """
     INSERT INTO assets AS held (
         asset_uid, version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
         listings_total, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
-        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, changed_by)
+        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, warnings,
+        changed_by)
     SELECT asset_uid, nextval('asset_versions'), symbol, name, market_cap_rank, anchor_source, anchor_source_id, source,
         source_id, agreeing::jsonb, listings_total, price_usd::numeric, market_cap_usd::numeric, volume_24h_usd::numeric,
         percent_change_1h::numeric, percent_change_24h::numeric, percent_change_7d::numeric, circulating_supply::numeric,
         total_supply::numeric, max_supply::numeric, price_spread_percent::numeric, source_updated_at, fetched_at, tick_id,
-        changed_by
+        warnings::text[], changed_by
     FROM incoming_assets
     ON CONFLICT (asset_uid) DO UPDATE SET (
         version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing, listings_total,
         price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
-        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, changed_by,
-        updated_at
+        circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, warnings,
+        changed_by, updated_at
     ) = (
         excluded.version, excluded.symbol, excluded.name, excluded.market_cap_rank, excluded.anchor_source,
         excluded.anchor_source_id, excluded.source, excluded.source_id, excluded.agreeing, excluded.listings_total,
         excluded.price_usd, excluded.market_cap_usd, excluded.volume_24h_usd, excluded.percent_change_1h,
         excluded.percent_change_24h, excluded.percent_change_7d, excluded.circulating_supply, excluded.total_supply,
         excluded.max_supply, excluded.price_spread_percent, excluded.source_updated_at, excluded.fetched_at, excluded.tick_id,
-        excluded.changed_by, clock_timestamp())
+        excluded.warnings, excluded.changed_by, clock_timestamp())
     WHERE (held.tick_id, held.symbol, held.name, held.market_cap_rank, held.anchor_source, held.anchor_source_id,
         held.source, held.source_id, held.agreeing, held.listings_total, held.price_spread_percent, held.fetched_at,
-        held.source_updated_at)
+        held.source_updated_at, held.warnings)
         IS DISTINCT FROM (excluded.tick_id, excluded.symbol, excluded.name, excluded.market_cap_rank, excluded.anchor_source,
         excluded.anchor_source_id, excluded.source, excluded.source_id, excluded.agreeing, excluded.listings_total,
-        excluded.price_spread_percent, excluded.fetched_at, excluded.source_updated_at)
+        excluded.price_spread_percent, excluded.fetched_at, excluded.source_updated_at, excluded.warnings)
     RETURNING asset_uid, version"""
 
 DELETE_EMPTY = "DELETE FROM assets WHERE asset_uid = ANY($1::text[]) RETURNING asset_uid"
@@ -55,7 +56,7 @@ LOAD = """
     SELECT asset_uid, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
         listings_total, price_usd::text, market_cap_usd::text, volume_24h_usd::text, percent_change_1h::text,
         percent_change_24h::text, percent_change_7d::text, circulating_supply::text, total_supply::text, max_supply::text,
-        price_spread_percent::text, source_updated_at, fetched_at, tick_id, version
+        price_spread_percent::text, source_updated_at, fetched_at, tick_id, warnings, version
     FROM assets"""
 
 # As in quotes.LOAD_OTHERS, no array is compared with each row: no index helps here, and a replay asks with a whole chunk.
@@ -66,6 +67,8 @@ LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by IN (SELECT un
 
 
 TOTAL: Final = Asset._fields.index("listings_total")
+WARNINGS: Final = Asset._fields.index("warnings")
+"""The last."""
 NUMBERS: Final = Asset._fields[Asset._fields.index("price_usd") : Asset._fields.index("price_spread_percent") + 1]
 
 INCOMING: Final = Incoming(
@@ -77,7 +80,9 @@ INCOMING: Final = Incoming(
         ("listings_total", "integer"),
         *((name, "text") for name in NUMBERS),
         *((name, "timestamptz") for name in ("source_updated_at", "fetched_at")),
-        *((name, "uuid") for name in ("tick_id", "changed_by")),
+        ("tick_id", "uuid"),
+        ("warnings", "text"),
+        ("changed_by", "uuid"),
     ],
 )
 
@@ -153,7 +158,8 @@ async def load_current(pool: Pool, asset_uids: Sequence[str]) -> list[Changed]:
 
 def _row(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
     agreeing = _encoder.encode([_Agreeing(*one) for one in asset.agreeing]).decode()
-    return (*asset[:4], *asset.anchor, *asset.taken, agreeing, *asset[TOTAL:], changed_by)
+    warnings = f"{{{','.join(asset.warnings)}}}"
+    return (*asset[:4], *asset.anchor, *asset.taken, agreeing, *asset[TOTAL:WARNINGS], warnings, changed_by)
 
 
 def _changed_of(row: asyncpg.Record) -> Changed:
@@ -161,5 +167,6 @@ def _changed_of(row: asyncpg.Record) -> Changed:
     version = fields.pop("version")
     fields["anchor"] = Listing(fields.pop("anchor_source"), fields.pop("anchor_source_id"))
     fields["taken"] = Listing(fields.pop("source"), fields.pop("source_id"))
+    fields["warnings"] = tuple(fields["warnings"])
     fields["agreeing"] = tuple(Listing(**one) for one in msgspec.json.decode(fields["agreeing"]))
     return Changed(Asset(**fields), version)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from libs.domain.anomalies import move_bucket
 from libs.domain.assets import Asset, asset_of
 from libs.domain.quotes import Quote, freshness
 from libs.postgres.pool import Connection, Pool
@@ -53,11 +54,6 @@ class _MoreLocksError(Exception):
         self.partitions = partitions
 
 
-async def write_chunk(pool: Pool, destination: Destination, partition: int, entries: Sequence[Entry]) -> Written:
-    """Apply the entries of one partition; see `write_together`."""
-    return await write_together(pool, destination, [Part(partition, entries)])
-
-
 async def write_together(pool: Pool, destination: Destination, parts: Sequence[Part]) -> Written:
     """Apply the parts, those of a partition in order, in one transaction; all of them or nothing.
 
@@ -82,16 +78,17 @@ async def _apply(connection: Connection, destination: Destination, parts: Sequen
         await stage(connection, ticks)
     await connection.execute(LOCK, LOCK_SPACE, sorted(locked))
     if not ticks:
-        await run_progress.count(connection, destination.source, list(_outcomes(parts, set())))
+        await run_progress.count(connection, destination.source, list(_outcomes(parts, set(), {})))
         return Written(Counted(0, 0, dead_lettered))
     came = _newest_of_each_content(ticks)
     known = await raw_ticks.insert_new(connection, destination.raw_table, came)
     moved_by = await quotes.upsert_newest(connection)
-    left = {tick_id: asset_uid for tick_id, asset_uid in moved_by.items() if asset_uid is not None}
+    left = {tick_id: asset_uid for tick_id, (asset_uid, _) in moved_by.items() if asset_uid is not None}
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
-    await run_progress.count(connection, destination.source, list(_outcomes(parts, known)))
+    moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, (_, was) in moved_by.items()}
+    await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves)))
     written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
@@ -148,8 +145,11 @@ async def _with_unpublished(connection: Connection, written: Written, again: Seq
     return replace(written, changed=list(versions.values()), gone=sorted({*gone, *written.gone}))
 
 
-def _outcomes(parts: Iterable[Part], known: Collection[UUID]) -> Iterator[run_progress.Outcome]:
-    """Tell what became of each record whose run is known; of equal ticks written together the first is the one stored."""
+def _outcomes(parts: Iterable[Part], known: Collection[UUID], moves: dict[UUID, int | None]) -> Iterator[run_progress.Outcome]:
+    """Tell what became of each record whose run is known; of equal ticks written together the first is the one stored.
+
+    `moves` are taken out as they are told.
+    """
     seen = set(known)
     for partition, entries in parts:
         for entry in entries:
@@ -157,7 +157,8 @@ def _outcomes(parts: Iterable[Part], known: Collection[UUID]) -> Iterator[run_pr
                 if entry.run_id is not None:
                     yield run_progress.Outcome(entry.run_id, partition, entry.offset, "dead_lettered")
                 continue
-            became = "duplicate" if entry.quote.tick_id in seen else "stored"
-            seen.add(entry.quote.tick_id)
+            tick_id = entry.quote.tick_id
+            became = "duplicate" if tick_id in seen else "stored"
+            seen.add(tick_id)
             if entry.counts:
-                yield run_progress.Outcome(entry.quote.run_id, partition, entry.offset, became)
+                yield run_progress.Outcome(entry.quote.run_id, partition, entry.offset, became, moves.pop(tick_id, None))

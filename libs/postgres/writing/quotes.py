@@ -1,8 +1,10 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
+from libs.domain.numbers import Number
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection
 
@@ -30,7 +32,7 @@ UPSERT_NEWEST = """
         excluded.source_updated_at, excluded.fetched_at, excluded.tick_id, excluded.run_id)
     WHERE (held.source_updated_at, held.fetched_at, held.tick_id)
         < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)
-    RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid"""
+    RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid, old.price_usd::text"""
 
 # Each uid by the index quotes_asset_uid: the planner, who has no statistics of a table that has just been filled, would go
 # through all of it, which takes 8 ms for 15,000 listings, for a single page's tick too. NOT IN is hashed; a comparison with an
@@ -43,12 +45,19 @@ LOAD_OTHERS = """
         SELECT * FROM quotes WHERE asset_uid = touched.uid AND tick_id NOT IN (SELECT unnest($2::uuid[])) OFFSET 0) AS held"""
 
 
-async def upsert_newest(connection: Connection) -> dict[UUID, str | None]:
+class Left(NamedTuple):
+    """What a listing has left behind: its asset_uid if it has another now, which is rare, and the price that it had."""
+
+    asset_uid: str | None
+    price_usd: Number | None
+
+
+async def upsert_newest(connection: Connection) -> dict[UUID, Left]:
     """Keep what is newer than what is held, of each incoming listing.
 
-    Returns the tick_ids of the rows that moved, each with the asset_uid that its listing has left by it: nearly always None.
+    Returns the tick_ids of the rows that moved, each with what its listing has left by it.
     """
-    return {row[0]: row[1] for row in await connection.fetch(UPSERT_NEWEST)}
+    return {tick_id: Left(*left) for tick_id, *left in await connection.fetch(UPSERT_NEWEST)}
 
 
 async def load_others(connection: Connection, asset_uids: Sequence[str], known: Sequence[UUID]) -> list[Quote]:

@@ -51,7 +51,7 @@ DELETE_RAW: Final = """
     )
     SELECT count(*) FROM gone"""
 
-# etl_runs_newest, dead_letters_failed_at and gaps_found_at serve these.
+# etl_runs_newest, dead_letters_failed_at, gaps_found_at and schema_drift_found_at serve these.
 DELETE_RUNS: Final = """
     WITH old AS MATERIALIZED (
         SELECT run_id FROM etl_runs WHERE last_event_at < $1 ORDER BY last_event_at LIMIT $2
@@ -75,7 +75,19 @@ DELETE_LETTERS: Final = """
         RETURNING 1
     )
     SELECT count(*) FROM gone"""
-BY_TIME: Final[Mapping[str, str]] = {"etl_runs": DELETE_RUNS, "gaps": DELETE_GAPS, "dead_letters": DELETE_LETTERS}
+DELETE_DRIFT: Final = """
+    WITH gone AS (
+        DELETE FROM schema_drift WHERE (run_id, shard, field, kind) IN (
+            SELECT run_id, shard, field, kind FROM schema_drift WHERE found_at < $1 ORDER BY found_at LIMIT $2)
+        RETURNING 1
+    )
+    SELECT count(*) FROM gone"""
+BY_TIME: Final[Mapping[str, str]] = {
+    "etl_runs": DELETE_RUNS,
+    "gaps": DELETE_GAPS,
+    "schema_drift": DELETE_DRIFT,
+    "dead_letters": DELETE_LETTERS,
+}
 
 
 class Batch(NamedTuple):

@@ -7,23 +7,27 @@ from itertools import starmap
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from libs.domain.anomalies import MOVE_BUCKETS
 from libs.postgres.pool import Connection
 
 # What has been counted up to some offset is left as it is, and returned: with it comes up to where. The primary key serves both.
 COUNT: Final = """
     WITH incoming AS (
-        SELECT * FROM unnest($2::uuid[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-            AS incoming (run_id, partition, first_offset, through_offset, stored, duplicate, dead_lettered)
+        SELECT * FROM unnest(
+            $2::uuid[], $3::integer[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[])
+            AS incoming (run_id, partition, first_offset, through_offset, stored, duplicate, dead_lettered, moves)
     ), counted AS (
         SELECT run_id, partition, held.through_offset FROM etl_run_progress AS held JOIN incoming USING (run_id, partition)
         WHERE held.source = $1 AND held.through_offset >= incoming.first_offset
     ), added AS (
-        INSERT INTO etl_run_progress AS held (run_id, source, partition, through_offset, stored, duplicate, dead_lettered)
-        SELECT run_id, $1, partition, through_offset, stored, duplicate, dead_lettered FROM incoming
+        INSERT INTO etl_run_progress AS held (run_id, source, partition, through_offset, stored, duplicate, dead_lettered, moves)
+        SELECT run_id, $1, partition, through_offset, stored, duplicate, dead_lettered, moves::bigint[] FROM incoming
         WHERE NOT EXISTS (SELECT FROM counted WHERE (counted.run_id, counted.partition) = (incoming.run_id, incoming.partition))
-        ON CONFLICT (run_id, source, partition) DO UPDATE SET (through_offset, stored, duplicate, dead_lettered) = (
+        ON CONFLICT (run_id, source, partition) DO UPDATE SET (through_offset, stored, duplicate, dead_lettered, moves) = (
             excluded.through_offset, held.stored + excluded.stored, held.duplicate + excluded.duplicate,
-            held.dead_lettered + excluded.dead_lettered)
+            held.dead_lettered + excluded.dead_lettered,
+            (SELECT array_agg(coalesce(before, 0) + coalesce(added, 0) ORDER BY place)
+             FROM unnest(held.moves, excluded.moves) WITH ORDINALITY AS both_of (before, added, place)))
     )
     SELECT run_id, partition, through_offset FROM counted"""
 
@@ -32,12 +36,16 @@ Place = tuple[UUID, int]
 
 
 class Outcome(NamedTuple):
-    """What became of one record of a run: `stored`, `duplicate` or `dead_lettered`."""
+    """What became of one record of a run: `stored`, `duplicate` or `dead_lettered`; and how far it moved a price.
+
+    `move` is a place among libs.domain.anomalies.MOVE_BOUNDS, None where no price was there before, or none is now.
+    """
 
     run_id: UUID
     partition: int
     offset: int
     became: str
+    move: int | None = None
 
 
 @dataclass(slots=True)
@@ -47,6 +55,7 @@ class _Tally:
     first: int
     through: int
     became: Counter[str] = field(default_factory=Counter)
+    moves: list[int] = field(default_factory=lambda: [0] * MOVE_BUCKETS)
 
 
 async def count(connection: Connection, source: str, outcomes: Sequence[Outcome]) -> None:
@@ -69,21 +78,29 @@ async def _add(connection: Connection, source: str, outcomes: Sequence[Outcome])
     offsets = [(one.first, one.through) for one in tallies.values()]
     totals = [(one.became["stored"], one.became["duplicate"], one.became["dead_lettered"]) for one in tallies.values()]
     columns = [*zip(*offsets, strict=True), *zip(*totals, strict=True)]
-    rows = await connection.fetch(COUNT, source, run_ids, partitions, *columns)
+    moves = [_array(one.moves) for one in tallies.values()]
+    rows = await connection.fetch(COUNT, source, run_ids, partitions, *columns, moves)
     return dict(starmap(_counted, rows))
 
 
 def _tallies(outcomes: Iterable[Outcome]) -> Mapping[Place, _Tally]:
     """Add up the outcomes of each place, each offset once."""
     tallies: dict[Place, _Tally] = {}
-    for run_id, partition, offset, became in outcomes:
+    for run_id, partition, offset, became, move in outcomes:
         if (tally := tallies.get((run_id, partition))) is None:
             tally = tallies[run_id, partition] = _Tally(offset, offset)
         elif offset <= tally.through:
             continue  # it came again after a rebalance, and waited with what it repeats
         tally.through = offset
         tally.became[became] += 1
+        if move is not None:
+            tally.moves[move] += 1
     return tallies
+
+
+def _array(moves: Sequence[int]) -> str | None:
+    """Write an array for Postgres: a list of lists would be one array of two dimensions."""
+    return f"{{{','.join(map(str, moves))}}}" if any(moves) else None
 
 
 def _counted(run_id: UUID, partition: int, through_offset: int) -> tuple[Place, int]:

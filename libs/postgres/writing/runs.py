@@ -1,6 +1,6 @@
 """Runs and their shards, projected from etl.runs. Any event may come again; a status never goes back, an end never changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from libs.contracts.run_events import (
+    ANOMALIES,
     RunEvent,
     RunFailed,
     RunRequested,
@@ -22,6 +23,7 @@ from libs.contracts.run_events import (
 )
 from libs.domain.runs import RunStatus
 from libs.postgres.pool import Connection, Pool
+from libs.postgres.writing.schema_drift import insert_drift
 
 UPSERT_RUN: Final = """
     INSERT INTO etl_runs AS held (run_id, source, trigger, status, shards, requested_at, started_at, finished_at, error,
@@ -60,6 +62,8 @@ ADD_SHARDS_UP: Final = """
     ) AS reported
     WHERE run_id = $1 AND status <> ALL($2::text[]) AND reported.names IS NOT NULL"""
 
+SET_JUDGEMENT: Final = "UPDATE etl_runs SET price_moves = $2::jsonb, anomalies = $3::jsonb WHERE run_id = $1"
+
 SET_TOTALS: Final = """
     UPDATE etl_runs SET fetched = $2, unchanged = $3, published = $4, stored = $5, duplicate = $6, dead_lettered = $7
     WHERE run_id = $1"""
@@ -67,10 +71,12 @@ SET_TOTALS: Final = """
 LOAD_PUBLISHED: Final = """
     SELECT run.run_id, run.source, run.trigger, run.requested_at, run.fetched, run.unchanged, run.published,
         run.dead_lettered + coalesce(applied.dead_lettered, 0) AS dead_lettered, coalesce(applied.stored, 0) AS stored,
-        coalesce(applied.duplicate, 0) AS duplicate, shard.last_offsets, shard.errors
+        coalesce(applied.duplicate, 0) AS duplicate, shard.last_offsets, shard.errors, applied.moves,
+        coalesce(run.started_at, run.requested_at, run.published_at) AS began_at
     FROM etl_runs AS run
     LEFT JOIN LATERAL (
-        SELECT sum(stored) AS stored, sum(duplicate) AS duplicate, sum(dead_lettered) AS dead_lettered
+        SELECT sum(stored) AS stored, sum(duplicate) AS duplicate, sum(dead_lettered) AS dead_lettered,
+            array_agg(moves::text) FILTER (WHERE moves IS NOT NULL) AS moves
         FROM etl_run_progress WHERE run_id = run.run_id AND source = run.source
     ) AS applied ON true
     LEFT JOIN LATERAL (
@@ -87,6 +93,7 @@ class PublishedRun:
     """A run whose ticks are all in the raw topic: it ends when they have been applied.
 
     `last_offsets`: partition of the raw topic -> offset of the run's last tick there. `errors`: the shards that failed.
+    `moves`: how far its prices moved, as counted so far in each of libs.domain.anomalies.MOVE_BOUNDS.
     """
 
     run_id: UUID
@@ -94,6 +101,8 @@ class PublishedRun:
     last_offsets: Mapping[int, int]
     errors: tuple[str, ...]
     totals: RunTotals
+    began_at: datetime
+    moves: Sequence[int] = ()
     trigger: str | None = None
     requested_at: datetime | None = None
     """None of a run whose first events were never seen."""
@@ -121,12 +130,15 @@ async def _project_one(connection: Connection, event: RunEvent) -> None:
         case ShardPublished() | ShardFailed():
             await _upsert(connection, event, RunStatus.RUNNING)
             await connection.execute(INSERT_SHARD, event.run_id, event.shard, *_counts(event), event.at)
+            if isinstance(event, ShardPublished):
+                await insert_drift(connection, event)
             await connection.execute(ADD_SHARDS_UP, event.run_id, TERMINAL)
         case RunSkipped():
             await _upsert(connection, event, RunStatus.SKIPPED, trigger=event.trigger, finished_at=event.at, error=event.reason)
         case RunSucceeded():
             if await _upsert(connection, event, RunStatus.SUCCEEDED, finished_at=event.at):
                 await connection.execute(SET_TOTALS, event.run_id, *_totals(event.totals))
+                await connection.execute(SET_JUDGEMENT, event.run_id, *_judgement(event))
         case RunFailed():
             if await _upsert(connection, event, RunStatus.FAILED, finished_at=event.at, error=event.error):
                 await connection.execute(SET_TOTALS, event.run_id, *_totals(event.totals))
@@ -171,6 +183,16 @@ def _published_of(row: asyncpg.Record) -> PublishedRun:
         for partition, offset in msgspec.json.decode(text).items():
             last_offsets[int(partition)] = max(offset, last_offsets.get(int(partition), -1))
     totals = RunTotals(**{name: int(row[name]) for name in RunTotals.model_fields})
-    return PublishedRun(
-        row["run_id"], row["source"], last_offsets, tuple(row["errors"] or ()), totals, row["trigger"], row["requested_at"]
-    )
+    moves = [sum(column) for column in zip(*map(_array, row["moves"] or ()), strict=True)]
+    errors = tuple(row["errors"] or ())
+    known = {"moves": moves, "trigger": row["trigger"], "requested_at": row["requested_at"]}
+    return PublishedRun(row["run_id"], row["source"], last_offsets, errors, totals, row["began_at"], **known)
+
+
+def _array(text: str) -> list[int]:
+    return [int(number) for number in text.strip("{}").split(",")]
+
+
+def _judgement(event: RunSucceeded) -> tuple[str | None, str]:
+    moves = None if event.price_moves is None else event.price_moves.model_dump_json()
+    return moves, ANOMALIES.dump_json(event.anomalies).decode()

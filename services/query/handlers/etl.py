@@ -18,12 +18,11 @@ from libs.contracts.trace_context import TRACEPARENT, TraceContext, context_of_r
 from libs.domain.runs import RunStatus, Trigger
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
-from libs.sources.catalogue import SOURCES
 from services.query.endpoints import Parameters
 from services.query.following import RunStory, unreachable
-from services.query.keys import CLOCK, PUBLISHER, RUNS, TOPICS, TRACER, TRACES
+from services.query.keys import CLOCK, PUBLISHER, RUNNING, RUNS, TOPICS, TRACER, TRACES
 from services.query.parameters import SourceInPath, WaitSeconds, known_source
-from services.query.problems import NotTakenError, ProviderFailedError
+from services.query.problems import NotTakenError, ProviderFailedError, SourceNotRunningError
 from services.query.rendering import Answer
 
 log = structlog.get_logger(__name__)
@@ -67,7 +66,7 @@ class Awaited:
 
 async def run_source(request: web.Request, asked: RunAsked) -> Answer:
     """Run now and wait for the end."""
-    story = _story(request, known_source(asked.source))
+    story = _story(request, _running_source(request, asked.source))
     awaited = await _awaited_run(request, story, asked.timeout)
     body, location = awaited.story.body(), {"Location": awaited.location}
     if awaited.outcome == "failed":
@@ -78,7 +77,7 @@ async def run_source(request: web.Request, asked: RunAsked) -> Answer:
 
 
 async def run_all(request: web.Request, asked: RunAllAsked) -> Answer:
-    """Run source by source, and wait for the slow ones while the next run."""
+    """Run source by source, all that run here, and wait for the slow ones while the next run."""
     try:
         all_awaited = await _all_awaited(request, asked.timeout)
     except ExceptionGroup as several:
@@ -95,7 +94,7 @@ async def run_all(request: web.Request, asked: RunAllAsked) -> Answer:
 
 async def run_in_background(request: web.Request, asked: BackgroundRunAsked) -> Answer:
     """Ask for a run and return at once."""
-    story = _story(request, known_source(asked.source))
+    story = _story(request, _running_source(request, asked.source))
     with _tracing(request, story) as trace:
         await _publish(request, story, trace)
     location = Awaited(story, "requested").location
@@ -105,11 +104,11 @@ async def run_in_background(request: web.Request, asked: BackgroundRunAsked) -> 
 
 async def _all_awaited(request: web.Request, seconds: float) -> list[Awaited]:
     """The next source is asked for once the one before it is over, or has had its share of the time that was left."""
-    clock = request.app[CLOCK]
+    clock, sources = request.app[CLOCK], request.app[RUNNING]
     deadline = clock.monotonic() + seconds
     awaited: list[asyncio.Task[Awaited]] = []
     async with asyncio.TaskGroup() as runs:
-        for still_to_come, source in zip(range(len(SOURCES), 0, -1), SOURCES, strict=True):
+        for still_to_come, source in zip(range(len(sources), 0, -1), sources, strict=True):
             left = max(0.0, deadline - clock.monotonic())
             awaited.append(runs.create_task(_awaited_run(request, _story(request, source), left)))
             await asyncio.wait(awaited[-1:], timeout=left / still_to_come)
@@ -169,6 +168,16 @@ async def _publish(request: web.Request, story: RunStory, trace: TraceContext) -
         raise unreachable(error) from error
     fields = trace_fields(trace, story.run_id)
     log.info("run_requested", run_id=str(story.run_id), source=story.source, trigger=story.trigger.value, **fields)
+
+
+def _running_source(request: web.Request, source: str) -> str:
+    """Return a source that a producer is expected for: a command to another would wait for nobody."""
+    if known_source(source) not in request.app[RUNNING]:
+        raise SourceNotRunningError(
+            f"{source} is an optional source that does not run here: name it in EXTRA_SOURCES and start its producer",
+            source=source,
+        )
+    return source
 
 
 def _story(request: web.Request, source: str) -> RunStory:

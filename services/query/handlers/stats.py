@@ -1,6 +1,6 @@
 """GET /stats: runs, sources, checkpoints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,15 +16,17 @@ from libs.postgres.reading.quotes import summarise_quotes
 from libs.postgres.reading.raw_ticks import count_raw_ticks
 from libs.postgres.reading.rows import Row
 from libs.postgres.reading.runs import load_last_runs, load_run_with_shards, load_runs
+from libs.postgres.reading.schema_drift import load_drift
 from libs.sources.catalogue import SOURCES
 from services.query.endpoints import NoParameters, Parameters
 from services.query.following import unreachable
-from services.query.keys import CHECKPOINTS, CLOCK, CURSORS, LAG, PROGRESS, READERS, REPORTS, TOPICS
+from services.query.keys import CHECKPOINTS, CLOCK, CURSORS, LAG, PROGRESS, READERS, REPORTS, RUNNING, TOPICS
 from services.query.parameters import Limit, Offset, RunId, SourceFilter
 from services.query.problems import KafkaUnavailableError, RunNotFoundError
 from services.query.progress import Progress
 from services.query.rendering import Answer
 from services.query.views.runs import run_body, run_detail_body
+from services.query.views.state import drift_body
 
 
 class RunsAsked(Parameters):
@@ -86,13 +88,14 @@ async def debug(request: web.Request, _asked: NoParameters) -> Answer:
 
 
 async def _sources(request: web.Request, connection: Connection) -> object:
-    clock = request.app[CLOCK]
-    return await request.app[REPORTS].get("sources", lambda: _read_sources(connection, clock.utc()))
+    clock, running = request.app[CLOCK], request.app[RUNNING]
+    return await request.app[REPORTS].get("sources", lambda: _read_sources(connection, running, clock.utc()))
 
 
-async def _read_sources(connection: Connection, now: datetime) -> object:
+async def _read_sources(connection: Connection, running: Collection[str], now: datetime) -> object:
     quotes, assets = await summarise_quotes(connection), await count_assets_by_source(connection)
-    return [await _source_body(connection, source, quotes.get(source), assets.get(source, 0), now) for source in SOURCES]
+    bodies = [await _source_body(connection, source, quotes.get(source), assets.get(source, 0), now) for source in SOURCES]
+    return [body | {"runs_here": body["source"] in running} for body in bodies]
 
 
 async def _source_body(connection: Connection, source: str, quotes: Row | None, assets: int, now: datetime) -> dict[str, Any]:
@@ -109,6 +112,7 @@ async def _source_body(connection: Connection, source: str, quotes: Row | None, 
         "freshness_seconds": round((now - newest).total_seconds(), 3) if newest else None,
         "last_run": run_body(last) if last else None,
         "last_success": run_body(success) if success else None,
+        "drift": drift_body(*await load_drift(connection, source)),
     }
 
 

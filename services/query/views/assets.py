@@ -9,6 +9,7 @@ import msgspec
 from pydantic import AwareDatetime, Field
 
 from libs.domain.assets import COMPETES_WITHIN
+from libs.domain.plausibility import AssetWarning
 from libs.postgres.reading.rows import Row
 from services.query.rendering import ATTRIBUTION, number, payload
 from services.query.views.shapes import AttributionView, ListingView, Number, View
@@ -59,6 +60,7 @@ class AssetView(AmountsView):
     price_spread_percent: Number | None = Field(
         description="(highest - lowest) / lowest price of the agreeing listings, per cent"
     )
+    warnings: list[AssetWarning] = Field(description="What looks wrong about it, though it is shown")
     updated_at: AwareDatetime = Field(description="When this version was written")
 
 
@@ -158,6 +160,7 @@ def asset_body(row: Row) -> dict[str, Any]:
         "anchor": {"source": row["anchor_source"], "source_id": row["anchor_source_id"]},
         "agreeing": msgspec.Raw(row["agreeing"].encode()),
         "listings_total": row["listings_total"],
+        "warnings": row["warnings"],
         "source_updated_at": row["source_updated_at"],
         "fetched_at": row["fetched_at"],
         "updated_at": row["updated_at"],

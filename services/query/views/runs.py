@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 from pydantic import AwareDatetime, Field
 
+from libs.domain.anomalies import AnomalyKind
 from libs.domain.runs import RunStatus, Trigger
 from libs.postgres.reading.rows import Row
 from services.query.views.shapes import View
@@ -25,6 +27,23 @@ class CountsView(View):
     dead_lettered: int
 
 
+class PriceMovesView(View):
+    """How far a run's prices were from what the same listings had said before, up or down."""
+
+    compared: int = Field(description="Listings that have a price, and had one before")
+    median_percent: float
+    large_share: float = Field(description="Of those compared, the share that moved by 10 % or more")
+
+
+class AnomalyView(View):
+    """Something unusual about a run, measured by the source's succeeded runs before it."""
+
+    kind: AnomalyKind
+    value: float = Field(description="row_count: rows; price_moves: per cent; the others: a share")
+    expected: float = Field(description="The median of up to 30 runs before")
+    words: str
+
+
 class RunView(View):
     """One poll of one source, from the request to the last tick in Postgres."""
 
@@ -40,6 +59,8 @@ class RunView(View):
     finished_at: AwareDatetime | None
     duration_ms: int | None = Field(description="From the request (or the start) to the end; null while it goes on")
     error: str | None = Field(description="Why it failed, or why it was skipped")
+    price_moves: PriceMovesView | None = Field(description="Null until it has succeeded, and where no listing had two prices")
+    anomalies: list[AnomalyView] = Field(description="What is unusual about it; told, not acted on: its data count like any")
 
 
 class AwaitedRunView(RunView):
@@ -114,6 +135,8 @@ def run_body(row: Row) -> dict[str, Any]:
         "finished_at": row["finished_at"],
         "duration_ms": _duration_ms(row["requested_at"] or row["started_at"], row["finished_at"]),
         "error": row["error"],
+        "price_moves": None if row["price_moves"] is None else msgspec.Raw(row["price_moves"].encode()),
+        "anomalies": msgspec.Raw(row["anomalies"].encode()),
     }
 
 

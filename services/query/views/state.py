@@ -1,10 +1,13 @@
 """Health, sources and checkpoints as the API shows them."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from libs.domain.shapes import DriftKind
+from libs.postgres.reading.rows import Row
 from services.query.views.runs import RunView
 from services.query.views.shapes import View
 
@@ -73,10 +76,38 @@ class RawCountView(View):
     estimated: bool = Field(description="Whether the planner's statistics said so: counting millions takes seconds")
 
 
+class DriftCountsView(View):
+    """Fields of the source's rows that were not as known, in the last 60 days."""
+
+    new: int
+    missing: int
+    retyped: int
+
+
+class FieldDriftView(View):
+    """One field that was not as it was known until then."""
+
+    kind: DriftKind
+    field: str = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
+    was: list[str] = Field(description="Types that it was known with; none for a new one")
+    now: list[str] = Field(description="Types that it had then; none for a missing one")
+    run_id: UUID
+    shard: str
+    found_at: AwareDatetime
+
+
+class DriftView(View):
+    """How a source's rows have changed their shape; each change is told once."""
+
+    counts: DriftCountsView
+    recent: list[FieldDriftView] = Field(description="The newest first, at most 20")
+
+
 class SourceView(View):
     """What has come of one source."""
 
     source: str
+    runs_here: bool = Field(description="Whether a producer is expected; false for an optional source that nobody enabled")
     raw: RawCountView
     listings: int = Field(description="Listings with a quote")
     assets: int = Field(description="Assets that take their values from it")
@@ -85,6 +116,7 @@ class SourceView(View):
     freshness_seconds: float | None = Field(description="Age of its newest quote, by event time")
     last_run: RunView | None
     last_success: RunView | None
+    drift: DriftView
 
 
 class SourcesView(View):
@@ -148,3 +180,10 @@ class DebugView(View):
     members: int | None
     checkpoints: list[CheckpointView] | None
     unavailable: dict[str, str]
+
+
+def drift_body(counts: Mapping[DriftKind, int], newest: Sequence[Row]) -> dict[str, Any]:
+    """Return a DriftView's content."""
+    plain = ("kind", "field", "was", "run_id", "shard", "found_at")
+    recent = [{name: row[name] for name in plain} | {"now": row["has_now"]} for row in newest]
+    return {"counts": {kind.value: count for kind, count in counts.items()}, "recent": recent}

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from libs.process.clock import Clock
+from services.sandbox.faults.drift import drifted
 from services.sandbox.faults.plan import Fault, FaultKind, Provider
 from services.sandbox.faults.poison import poisoned
 
@@ -23,6 +24,7 @@ _DUPLICATED_SHARE: Final = 10
 _RATE_LIMITED = {
     "coingecko": '{"status":{"error_code":429,"error_message":"You\'ve exceeded the Rate Limit. (Sandbox: ordered fault.)"}}',
     "coinpaprika": '{"error":"too many requests (sandbox: ordered fault)"}',
+    "binance": '{"code":-1003,"msg":"Too much request weight used. (Sandbox: ordered fault.)"}',
 }
 _PAYMENT_REQUIRED = '{"error": "Monthly quota exhausted, not allowed in this plan (sandbox: ordered fault)"}'
 _HTML_PAGE = """<!DOCTYPE html>
@@ -59,6 +61,8 @@ def _body(rows: list[str], kind: FaultKind | None, fault: Fault | None) -> str:
             rows = [*rows, *rows[::_DUPLICATED_SHARE]]
         case FaultKind.POISON if fault:
             rows = poisoned(rows, fault.poison)
+        case FaultKind.DRIFT if fault:
+            rows = drifted(rows, fault.drift)
     body = f"[{','.join(rows)}]"
     return body[: len(body) // 2] if kind is FaultKind.CUT_JSON else body
 

@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from services.sandbox.faults.drift import DriftKind
 from services.sandbox.faults.poison import PoisonKind
 
-Provider = Literal["coingecko", "coinpaprika"]
+Provider = Literal["coingecko", "coinpaprika", "binance"]
 
 
 class FaultKind(StrEnum):
@@ -31,6 +32,7 @@ class FaultKind(StrEnum):
     HALF_THE_ROWS = "half_the_rows"
     DUPLICATE_ROWS = "duplicate_rows"
     POISON = "poison"
+    DRIFT = "drift"
 
 
 class Fault(BaseModel):
@@ -39,7 +41,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: FaultKind
-    provider: Provider | None = Field(None, description="Whose requests; both when left out")
+    provider: Provider | None = Field(None, description="Whose requests; everybody's when left out")
     page: int | None = Field(None, description="Only this page", ge=1)
     after: int = Field(0, description="Matching requests that are let through first", ge=0)
     count: int = Field(1, description="Requests that meet it", ge=1, le=100_000)
@@ -48,6 +50,8 @@ class Fault(BaseModel):
     status: int = Field(500, description="Of server_error and half_the_pages", ge=500, le=599)
     seconds: float = Field(5.0, description="How long slow waits before it answers", ge=0, le=600)
     poison: tuple[PoisonKind, ...] = Field(tuple(PoisonKind), description="Rows that poison adds, each once; all when left out")
+
+    drift: tuple[DriftKind, ...] = Field(tuple(DriftKind), description="What drift does to every row; all when left out")
 
     def meets(self, provider: Provider, page: int | None) -> bool:
         """Whether a request is one of those it was ordered for."""

@@ -5,7 +5,7 @@ new values; the others stay as they were, `last_updated` included. Only a rank m
 overtook: so it is at the providers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
 from typing import Final, NamedTuple
@@ -60,7 +60,7 @@ class Ranked(NamedTuple):
 
 
 class Market:
-    """All listings of both providers. Keeps the newest reading of each, so that a step costs only what changed."""
+    """All listings of every provider. Keeps the newest reading of each, so that a step costs only what changed."""
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Market:
         listed = coins(seed, coingecko_listings=coingecko_listings, coinpaprika_listings=coinpaprika_listings)
         self.coingecko = _listings("coingecko", seed, ((coin, coin.coingecko) for coin in listed))
         self.coinpaprika = _listings("coinpaprika", seed, ((coin, coin.coinpaprika) for coin in listed))
+        self.binance = _listings("binance", seed, _dollar_pairs(listed))
         self._held: dict[int, Reading] = {}
         self._longest_rest = max(1, round(8 / change_share)) if change_share else 0
 
@@ -126,6 +127,14 @@ def _listings(source: str, seed: int, entries: Iterable[tuple[Coin, Entry | None
     return tuple(
         MarketListing(coin, entry, key_of(seed, source, entry.source_id)) for coin, entry in entries if entry is not None
     )
+
+
+def _dollar_pairs(listed: Iterable[Coin]) -> Iterator[tuple[Coin, Entry]]:
+    """The well-known coins but Tether itself, each paired with Tether: a pair has no room for `made-up`, so none is made up."""
+    for coin in listed:
+        entry = coin.coinpaprika
+        if entry is not None and "made-up" not in entry.source_id and entry.symbol.isalnum() and entry.symbol != "USDT":
+            yield coin, Entry(f"{entry.symbol.upper()}USDT", entry.symbol, entry.name)
 
 
 def _reading(listing: MarketListing, changed_at: int) -> Reading:

@@ -10,7 +10,7 @@ from benchmarks.simulation.constants import Constants
 from tests.conftest import ROOT
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_every_constant_of_a_tick_is_measured_and_understood_by_the_simulation(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     sizes = ("--ticks", "30000", "--listings", "500", "--polled", "600")

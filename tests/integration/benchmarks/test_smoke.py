@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| 500 \| (?P<name>[^|]+) \| .* \| (?P<missing>\d+) \| (?P<w
 CUT_ROW = re.compile(r"^\| ([^|]+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| [\d.]+ \|$", re.MULTILINE)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_every_contender_that_is_here_works_and_the_page_says_what_it_left(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "ticks", *SMALL, *OURS)
     rows = {row["name"]: (int(row["missing"]), int(row["wrong"])) for row in ROW.finditer(page)}
@@ -30,7 +30,7 @@ async def test_every_contender_that_is_here_works_and_the_page_says_what_it_left
     assert "<svg" in (tmp_path / "benchmarks-ticks.svg").read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_sessions_are_cut_in_the_middle_of_work_and_what_is_lost_is_counted(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "loss", *SMALL, "--ticks", "20000", "--only", "Kasparro")
     rows = {row[1]: (int(row[2]), int(row[3]), int(row[4])) for row in CUT_ROW.finditer(page)}
@@ -40,7 +40,7 @@ async def test_sessions_are_cut_in_the_middle_of_work_and_what_is_lost_is_counte
     assert all(cut >= 3 for cut, *_ in rows.values())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_quotes_alone_are_measured_and_an_old_one_that_comes_again_is_seen_through(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "quotes", *SMALL, "--ticks", "30000", "--only", "R")
     assert re.findall(r"^\| 500 \| (R, quotes alone) \| 1.00 \| .* \| (\d+) \|$", page, re.MULTILINE) == [
@@ -53,14 +53,14 @@ def test_the_connector_is_told_of_every_field_of_a_quote() -> None:
     assert {field["field"] for field in schema()["fields"]} == set(quote)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_poll_is_measured_when_every_row_is_new_and_when_none_has_changed(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "producer", "--polled", "600", "--rounds", "1")
     assert re.findall(r"\| (every row new|nothing changed) \| [1-9]", page) == 3 * ["every row new", "nothing changed"]
     assert "<svg" in (tmp_path / "benchmarks-producer.svg").read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_time_until_a_tick_is_seen_is_measured_in_a_stream_and_alone(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "freshness", "--listings", "1000", "--rate", "100", "--rate", "200", "--seconds", "2")
     told = re.findall(r"^\| (.*) \| [\d,]+ \| [1-9]\d* \| [1-9]\d* \| [1-9]\d* \| \d+ \|$", page, re.MULTILINE)
@@ -68,7 +68,7 @@ async def test_the_time_until_a_tick_is_seen_is_measured_in_a_stream_and_alone(t
     assert "<svg" in (tmp_path / "benchmarks-freshness.svg").read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_every_list_is_walked_to_its_end_in_every_order(tmp_path: Path) -> None:
     page = await _page(tmp_path, "--part", "paging", "--listings", "450", "--ticks", "2000", "--rounds", "1")
     walked = dict(re.findall(r"^\| ([^|]+) \| (\d+) \|(?: \d+\.\d\d \|){7}$", page, re.MULTILINE))
@@ -77,15 +77,17 @@ async def test_every_list_is_walked_to_its_end_in_every_order(tmp_path: Path) ->
     assert "<svg" in (tmp_path / "benchmarks-paging.svg").read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_backlog_and_the_listings_grow_and_cost_and_memory_are_told_of_each(tmp_path: Path) -> None:
     growing = ("--backlog", "1000", "--backlog", "3000", "--spread", "100", "--spread", "900", "--ticks", "2000")
     page = await _page(tmp_path, "--part", "growth", "--listings", "200", "--chunk", "200", *growing)
-    assert re.findall(r"^\| ([\d,]+) \| [1-9].* \| [1-9]\d+ \|$", page, re.MULTILINE) == ["1,000", "3,000", "100", "900"]
+    assert re.findall(r"^\| ([\d,]+) \| [1-9].* \| [1-9]\d+ \|$", page, re.MULTILINE) == ["1,000", "3,000"]
+    beside_r = r"^\| ([\d,]+) \| [1-9].* \| [1-9]\d+ \| [1-9][\d,]* \| [1-9]\d* \| \d+\.\d\d \|$"
+    assert re.findall(beside_r, page, re.MULTILINE) == ["100", "900"]
     assert "<svg" in (tmp_path / "benchmarks-growth.svg").read_text()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_replicas_do_no_work_twice(tmp_path: Path) -> None:
     few = ("--ticks", "2000", "--listings", "200", "--polled", "600", "--replicas", "1", "--replicas", "2")
     page = await _page(tmp_path, "--part", "scaling", *few)

@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import TopicPartition
@@ -8,7 +10,7 @@ from libs.kafka.errors import FencedProducerError, WedgedProducerError
 from libs.kafka.offsets import Place, open_group_offsets
 from libs.kafka.records import Record
 from libs.kafka.tailing import Start, TopicRecord, open_end_probe, open_tail, read_to_end
-from libs.kafka.transactions import TransactionalClient
+from libs.kafka.transactions import Transaction, TransactionalClient
 from tests.integration.kafka.topics import create, own_topic
 
 
@@ -29,17 +31,24 @@ async def test_nothing_of_an_aborted_transaction_is_read(connection: KafkaConnec
     assert [(record.offset, record.value) for record in read] == [(place.offset, b"committed")]
 
 
-async def test_who_opens_the_id_fences_who_had_it(connection: KafkaConnection) -> None:
-    topic = own_topic()
-    await create(connection, topic)
-    zombie, owner = TransactionalClient(connection, topic.name), TransactionalClient(connection, topic.name)
+@asynccontextmanager
+async def fenced_in_the_middle(connection: KafkaConnection, topic: str) -> AsyncIterator[tuple[Transaction, TransactionalClient]]:
+    """Give a transaction that has sent a record and was then overtaken, and who overtook it; what it does next is to fail."""
+    zombie, owner = TransactionalClient(connection, topic), TransactionalClient(connection, topic)
     await zombie.open()
     with pytest.raises(FencedProducerError):  # noqa: PT012 the block is what is tested
         async with zombie.transaction() as transaction:
-            await transaction.send([Record(topic.name, b"key", b"zombie")])
+            await transaction.send([Record(topic, b"key", b"zombie")])
             await owner.open()
-            await transaction.send([Record(topic.name, b"key", b"zombie again")])
+            yield transaction, owner
     assert not zombie.is_open
+
+
+async def test_who_opens_the_id_fences_who_had_it(connection: KafkaConnection) -> None:
+    topic = own_topic()
+    await create(connection, topic)
+    async with fenced_in_the_middle(connection, topic.name) as (transaction, owner):
+        await transaction.send([Record(topic.name, b"key", b"zombie again")])
     async with owner.transaction() as transaction:
         await transaction.send([Record(topic.name, b"key", b"owner")])
     await owner.close()
@@ -148,14 +157,11 @@ async def test_an_offset_that_is_committed_while_records_are_sent_goes_with_them
 async def test_an_offset_that_cannot_be_committed_ends_its_transaction(connection: KafkaConnection) -> None:
     topic = own_topic()
     await create(connection, topic)
-    zombie, owner = TransactionalClient(connection, topic.name), TransactionalClient(connection, topic.name)
-    await zombie.open()
-    with pytest.raises(FencedProducerError):  # noqa: PT012 the block is what is tested
-        async with zombie.transaction() as transaction:
-            await transaction.send([Record(topic.name, b"key", b"zombie")])
-            await owner.open()
-            async with transaction.committing_offset(topic.name, topic.name, 0, 1):
-                await asyncio.sleep(0)
+    async with (
+        fenced_in_the_middle(connection, topic.name) as (transaction, owner),
+        transaction.committing_offset(topic.name, topic.name, 0, 1),
+    ):
+        await asyncio.sleep(0)
     await owner.close()
     async with open_group_offsets(connection, topic.name) as offsets:
         assert await offsets.committed() == {}

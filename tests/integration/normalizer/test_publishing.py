@@ -7,7 +7,6 @@ from libs.contracts.asset import Asset
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.postgres.pool import Pool
-from libs.postgres.writing.chunks import write_chunk
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
 from libs.telemetry.meters import Meters
@@ -16,7 +15,7 @@ from services.normalizer.outlets import Outlets
 from services.normalizer.publishing import AssetPublisher
 from services.normalizer.wiring import Topics
 from tests.integration.normalizer.conftest import latest, read_all
-from tests.integration.writing.conftest import COINGECKO, numbered, place_of, tick
+from tests.integration.writing.conftest import COINGECKO, numbered, place_of, tick, write_chunk
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from libs.kafka.publishing import Publisher
 from libs.postgres.pool import Pool
-from libs.postgres.writing.chunks import write_chunk
 from libs.postgres.writing.retention import InTheWayError, delete_raw, turn
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
@@ -20,7 +19,7 @@ from services.normalizer.retention import Retention
 from services.normalizer.wiring import Topics
 from tests.integration.normalizer.conftest import NOW, count
 from tests.integration.streaming.conftest import eventually
-from tests.integration.writing.conftest import COINGECKO, numbered, place_of, tick
+from tests.integration.writing.conftest import COINGECKO, numbered, place_of, tick, write_chunk
 
 DAY = timedelta(days=1)
 INSERT = """

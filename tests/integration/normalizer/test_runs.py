@@ -6,7 +6,10 @@ from uuid import UUID, uuid4
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.contracts.run_events import (
+    ANOMALIES,
     RUN_EVENT,
+    FieldDrifted,
+    PriceMoves,
     RunEvent,
     RunFailed,
     RunRequested,
@@ -19,6 +22,7 @@ from libs.contracts.run_events import (
     ShardPublished,
 )
 from libs.domain.runs import RunStatus, Trigger
+from libs.domain.shapes import DriftKind
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
@@ -146,7 +150,7 @@ async def test_a_run_with_a_failed_shard_fails_with_the_reason_after_the_others_
     events = [*started(run_id, "1", "2"), failed, published]
     await publisher.publish([event_record(topics.runs, event) for event in events])
     async with normalizer_running(connection, database_url, topics):
-        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed")
+        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed", 60)
     row = await pool.fetchrow("SELECT error, stored FROM etl_runs WHERE run_id = $1", run_id)
     assert row is not None
     assert tuple(row.values()) == ("2: 402: the plan is used up", 1)
@@ -160,7 +164,7 @@ async def test_a_run_of_which_very_many_shards_fail_fails_with_a_message_that_it
     failed = [ShardFailed(run_id=run_id, source="coingecko", at=NOW, shard=shard, error="\u20bf" * 1_000) for shard in shards]
     await publisher.publish([event_record(topics.runs, event) for event in [*started(run_id, *shards), *failed]])
     async with normalizer_running(connection, database_url, topics):
-        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed")
+        await eventually(status_is(pool, run_id, RunStatus.FAILED), "the run has failed", 60)
     error = await pool.fetchval("SELECT error FROM etl_runs WHERE run_id = $1", run_id)
     assert error.startswith("0: \u20bf")
     assert error.endswith("(1000 shards failed)")
@@ -259,3 +263,55 @@ async def test_a_run_ends_once_although_a_transaction_hides_its_end_from_the_nex
     async with normalizer_running(connection, database_url, topics):
         await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the end is seen")
     assert await ends_written() == 1
+
+
+async def test_drift_is_written_down_once_however_often_its_event_is_read(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    run_id = uuid4()
+    drift = (
+        FieldDrifted(kind=DriftKind.RETYPED, field="price", was=("number",), now=("string",)),
+        FieldDrifted(kind=DriftKind.NEW, field="roi", was=(), now=("object",)),
+    )
+    shard = (await publish_shard(publisher, topics, run_id, "1", ["a"])).model_copy(update={"drift": drift})
+    events = [*started(run_id, "1"), shard, shard]
+    await publisher.publish([event_record(topics.runs, event) for event in events])
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has ended")
+    rows = await pool.fetch("SELECT source, run_id, shard, kind, field, was, has_now, found_at FROM schema_drift ORDER BY field")
+    assert [tuple(row) for row in rows] == [
+        ("coingecko", run_id, "1", "retyped", "price", ["number"], ["string"], NOW),
+        ("coingecko", run_id, "1", "new", "roi", [], ["object"], NOW),
+    ]
+
+
+async def test_a_run_unlike_those_before_it_is_told_to_be_and_succeeds_all_the_same(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    raw, names, run_id = topics.raw["coingecko"], [f"coin-{number}" for number in range(60)], uuid4()
+    await publisher.publish([record_of(raw, raw_tick(name, name, price="1.5", at=NOW - timedelta(hours=1))) for name in names])
+    moves = PriceMoves(compared=200, median_percent=0.3, large_share=0.01)
+    for number in range(1, 11):
+        await pool.execute(
+            """INSERT INTO etl_runs (run_id, source, status, fetched, unchanged, price_moves, started_at, last_event_at)
+               VALUES ($1, 'coingecko', 'succeeded', 250, 50, $2::jsonb, $3, $3)""",
+            *(uuid4(), moves.model_dump_json(), NOW - number * timedelta(minutes=5)),
+        )
+    async with normalizer_running(connection, database_url, topics):
+        await eventually(counting(pool, "quotes", 60), "the first prices are there")
+        last: dict[int, int] = {}
+        for place in await publisher.publish([record_of(raw, raw_tick(name, name, price="2", run_id=run_id)) for name in names]):
+            last[place.partition] = max(place.offset, last.get(place.partition, -1))
+        counts = ShardCounts(fetched=60, unchanged=0, published=60, dead_lettered=0)
+        shard = ShardPublished(run_id=run_id, source="coingecko", at=NOW, shard="1", counts=counts, last_offsets=last)
+        await publisher.publish([event_record(topics.runs, event) for event in [*started(run_id, "1"), shard]])
+        await eventually(status_is(pool, run_id, RunStatus.SUCCEEDED), "the run has succeeded")
+        (end,) = ends(await read_all(connection, topics.runs, lambda found: bool(ends(found))))
+    assert isinstance(end, RunSucceeded)
+    assert end.price_moves == PriceMoves(compared=60, median_percent=35.0, large_share=1.0)
+    assert [anomaly.kind.value for anomaly in end.anomalies] == ["row_count", "price_moves", "large_price_moves"]
+    assert end.anomalies[0].words == "60 rows, usually 250"
+    row = await pool.fetchrow("SELECT price_moves::text, anomalies::text FROM etl_runs WHERE run_id = $1", run_id)
+    assert row is not None
+    assert PriceMoves.model_validate_json(row["price_moves"]) == end.price_moves
+    assert ANOMALIES.validate_json(row["anomalies"]) == end.anomalies

@@ -7,9 +7,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from libs.contracts.commands import LONGEST_SHARD
+from libs.contracts.cursors import QuotaUsage
 from libs.contracts.dead_letters import LINE_HEADER
 from libs.producing.fetching import Fetcher
-from libs.sources import coingecko, coinpaprika, csv_file
+from libs.sources import binance, coingecko, coinpaprika, csv_file
+from services.producers.binance.fetcher import Binance
 from services.producers.coingecko.fetcher import CoinGecko
 from services.producers.coinpaprika.fetcher import CoinPaprika
 from services.producers.csv.fetcher import CsvFiles
@@ -123,6 +125,34 @@ class TestCoinPaprika(SourceSuite):
         bench.start(CoinPaprika(bench.provider("CoinPaprika"), bench.named(coinpaprika.SOURCE)))
         assert (await bench.run()).counts() == (3_795, 0, 3_795, 0)
         assert (await bench.run()).counts() == (3_795, 3_795, 0, 0)
+
+
+class TestBinance(SourceSuite):
+    recorded = (FIXTURES / "binance_24hr.json").read_text()
+
+    def fetcher(self, bench: Bench, folder: Path) -> Fetcher:
+        return Binance(bench.provider("Binance"), "USDT", bench.named(binance.SOURCE))
+
+    def serve_recorded(self, bench: Bench, folder: Path) -> int:
+        bench.server.respond["/ticker/24hr"] = answer(self.recorded)
+        return sum(row["symbol"].endswith("USDT") for row in json.loads(self.recorded))
+
+    def serve_one_row_changed(self, bench: Bench, folder: Path) -> None:
+        bench.server.respond["/ticker/24hr"] = answer(self.recorded.replace("26221.67000000", "26221.68000000", 1))
+
+    def serve_rubbish(self, bench: Bench, folder: Path) -> None:
+        bench.server.respond["/ticker/24hr"] = answer('{"code":-1121,"msg":"Invalid symbol."}')
+
+    async def test_a_ban_holds_the_next_request_back_for_as_long_as_it_lasts(self, bench: Bench, tmp_path: Path) -> None:
+        banned = '{"code":-1003,"msg":"Way too much request weight used; IP banned."}'
+        bench.server.respond["/ticker/24hr"] = answer(banned, status=418, Retry_After="120")
+        bench.start(self.fetcher(bench, tmp_path))
+        (error,) = (await bench.run()).errors
+        assert "418" in error
+        assert "not asked again for 120 s" in error
+        assert len(bench.server.requests) == 1
+        usages = [cursor for cursor in (await bench.cursors()).values() if isinstance(cursor, QuotaUsage)]
+        assert any(usage.blocked_until is not None for usage in usages)
 
 
 CSV = "symbol,name,price,last updated\nBTC,Bitcoin,67685.77,2025-01-01\nETH,Ether,2500,2025-01-01\n"

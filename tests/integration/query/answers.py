@@ -95,7 +95,7 @@ def _operation(method: str, path: str) -> dict[str, Any] | None:
     return None
 
 
-async def until(reached: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> None:
+async def until(reached: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:
     """Wait on a condition that lies outside of this process."""
     async with asyncio.timeout(seconds):
         while not await reached():  # noqa: ASYNC110 a database or a broker has no event to wait for

@@ -6,8 +6,12 @@ from uuid import uuid4
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import SecretStr
 
-from libs.contracts.topics import CURSORS, RUN_EVENTS, SOURCE_TOPICS, Topic
+from libs.alerting.findings import Limits
+from libs.alerting.leading import IncidentWatch
+from libs.alerting.webhook import open_webhook_if_any
+from libs.contracts.topics import CURSORS, INCIDENTS, RUN_EVENTS, SOURCE_TOPICS, Topic
 from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
@@ -15,9 +19,11 @@ from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import Start, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
+from libs.sources.catalogue import running
 from services.query.access import Access
 from services.query.app import Openers, create_app
 from services.query.topics import QueryTopics
+from services.query.watching import Lookout
 from tests.integration.query import rows
 from tests.integration.query.answers import Api
 
@@ -45,21 +51,33 @@ def cursors_topic(topics: QueryTopics) -> str:
 
 
 @pytest.fixture
+def incidents_topic(topics: QueryTopics) -> str:
+    return topics.run_events.replace("etl.runs", "etl.incidents")
+
+
+@pytest.fixture
 def connection(kafka_bootstrap_servers: str) -> KafkaConnection:
     return KafkaConnection(kafka_bootstrap_servers, "query-test")
 
 
-@pytest.fixture
-async def created_topics(topics: QueryTopics, cursors_topic: str, connection: KafkaConnection) -> QueryTopics:
-    raw: list[Topic] = [replace(SOURCE_TOPICS[source].raw, name=name, partitions=2) for source, name in topics.raw.items()]
+def all_topics(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> list[Topic]:
+    """Declare them under a test's own names."""
+    raw = [replace(SOURCE_TOPICS[source].raw, name=name, partitions=2) for source, name in topics.raw.items()]
     commands = [replace(SOURCE_TOPICS[source].commands, name=name) for source, name in topics.commands.items()]
-    one_each = [replace(RUN_EVENTS, name=topics.run_events), replace(CURSORS, name=cursors_topic)]
-    await ensure_topics(connection, [*raw, *commands, *one_each])
+    single = ((RUN_EVENTS, topics.run_events), (CURSORS, cursors_topic), (INCIDENTS, incidents_topic))
+    return [*raw, *commands, *(replace(topic, name=name) for topic, name in single)]
+
+
+@pytest.fixture
+async def created_topics(
+    topics: QueryTopics, cursors_topic: str, incidents_topic: str, connection: KafkaConnection
+) -> QueryTopics:
+    await ensure_topics(connection, all_topics(topics, cursors_topic, incidents_topic))
     return topics
 
 
 @pytest.fixture
-def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
+def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serve:
     """Start the service, by default with nothing to depend on."""
 
     @asynccontextmanager
@@ -72,7 +90,27 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
         taken_within_seconds: float = 1.0,
         stalled_seconds: float = 180.0,
         kafka_seconds: float = 2.0,
+        webhook_url: str | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        look_seconds: float = 0.2,
+        sources: tuple[str, ...] = running(()),
     ) -> AsyncIterator[Api]:
+        @asynccontextmanager
+        async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
+            url = None if webhook_url is None else SecretStr(webhook_url)
+            async with open_webhook_if_any(url, lookout.clock) as webhook:
+                yield IncidentWatch(
+                    kafka,
+                    lookout.look,
+                    limits,
+                    "docs/operations.md",
+                    webhook,
+                    lookout.clock,
+                    topic=incidents_topic,
+                    group=incidents_topic,
+                    look_seconds=look_seconds,
+                )
+
         kafka = KafkaConnection(servers, "query-test", request_timeout_ms=int(1_000 * kafka_seconds))
         openers = Openers(
             pool=lambda: open_pool(database_url, application="query-test", connections=4, statement_seconds=5, read_only=True),
@@ -80,6 +118,8 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
             lag=lambda: open_lag_reader(kafka),
             run_events=lambda: open_tail(kafka, topics.run_events, start=Start.END),
             cursors=lambda: open_tail(kafka, cursors_topic, start=Start.BEGINNING),
+            incidents=lambda: open_tail(kafka, incidents_topic, start=Start.BEGINNING),
+            watch=watch,
         )
         allowed = access or Access(None, open_to_all=True)
         app = create_app(
@@ -90,6 +130,7 @@ def serve(topics: QueryTopics, cursors_topic: str) -> Serve:
             sandbox=sandbox,
             stalled_seconds=stalled_seconds,
             taken_within_seconds=taken_within_seconds,
+            sources=sources,
         )
         async with TestClient(TestServer(app)) as client:
             yield Api(client)

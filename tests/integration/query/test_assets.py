@@ -268,3 +268,13 @@ async def test_a_forged_cursor_is_answered_without_a_crash(api: Api) -> None:
         for value in FORGED:
             cursor = urlsafe_b64encode(f'["{sort}:",{value},"btc"]'.encode()).decode().rstrip("=")
             assert (await api.get("/data", params={"sort": sort, "cursor": cursor})).status in {200, 400}, (sort, value)
+
+
+async def test_what_looks_wrong_is_shown_with_the_asset(api: Api, database: Any) -> None:
+    await insert_assets(database, [AssetRow("tico", 1), AssetRow("btc", 2)])
+    await database.execute("UPDATE assets SET warnings = '{price_disagrees,volume_implausible}' WHERE asset_uid = 'tico'")
+    listed = {asset["asset_uid"]: asset["warnings"] for asset in (await api.get("/data")).body["data"]}
+    assert listed == {"tico": ["price_disagrees", "volume_implausible"], "btc": []}
+    for asset_uid, warnings in listed.items():
+        assert (await api.get(f"/data/{asset_uid}")).body["warnings"] == warnings
+        assert (await api.get(f"/data?symbol={asset_uid}")).body["data"][0]["warnings"] == warnings

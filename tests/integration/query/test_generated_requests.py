@@ -17,7 +17,7 @@ from tests.integration.query.conftest import Serve
 from tests.integration.query.rows import AssetRow, QuoteRow, insert_assets, insert_quotes, insert_raw_ticks, insert_run
 
 SETTINGS = Path(__file__).with_name("schemathesis.toml")
-DEADLINE_SECONDS = 110.0
+DEADLINE_SECONDS = 280.0
 NOBODY_COMES_SECONDS = 0.01
 """So long a POST waits for a producer here; there is none."""
 MOST_RUNS = 200

@@ -200,10 +200,14 @@ async def test_a_background_run_is_202_at_once(whole_api: Api, connection: Kafka
 
 
 async def test_runs_at_the_same_time_each_get_their_own_end(
-    whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, connection: KafkaConnection, created_topics: QueryTopics
 ) -> None:
-    async with producer(connection, created_topics, "coingecko", succeeds):
-        answers = await asyncio.gather(*[whole_api.post("/etl/run/coingecko") for _ in range(8)])
+    reached = {"database_url": database_url, "servers": kafka_bootstrap_servers, "kafka_seconds": 30}
+    async with (
+        producer(connection, created_topics, "coingecko", succeeds),
+        serve(**reached, taken_within_seconds=30) as api,
+    ):
+        answers = await asyncio.gather(*[api.post("/etl/run/coingecko") for _ in range(8)])
     assert {answered.status for answered in answers} == {200}
     assert len({answered.body["run_id"] for answered in answers}) == 8
 
@@ -213,6 +217,26 @@ async def test_an_unknown_source_is_404_that_names_the_known(api: Api, path: str
     answered = await api.post(path)
     assert (answered.status, answered.code) == (404, "unknown_source")
     assert "coinpaprika" in answered.body["detail"]
+
+
+@pytest.mark.parametrize("path", ["/etl/run/binance", "/etl/run-background/binance"])
+async def test_a_source_that_does_not_run_here_is_409_at_once_and_says_how_it_would(api: Api, path: str) -> None:
+    answered = await api.post(path)
+    assert (answered.status, answered.code) == (409, "source_not_running")
+    assert "EXTRA_SOURCES" in answered.body["detail"]
+
+
+async def test_a_source_that_was_named_is_asked_like_any_other(
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, connection: KafkaConnection, created_topics: QueryTopics
+) -> None:
+    async with (
+        serve(database_url=database_url, servers=kafka_bootstrap_servers, sources=("csv", "binance")) as api,
+        producer(connection, created_topics, "csv", succeeds),
+        producer(connection, created_topics, "binance", succeeds),
+    ):
+        assert (await api.post("/etl/run/binance")).status == 200
+        answered = await api.post("/etl/run-all")
+        assert (answered.status, [one["source"] for one in answered.body["runs"]]) == (200, ["csv", "binance"])
 
 
 async def test_a_timeout_out_of_range_is_400(api: Api) -> None:

@@ -99,7 +99,7 @@ async def attacked(port: int) -> AsyncIterator[Sequence[socket.socket]]:
     clients: tuple[list[socket.socket], list[socket.socket]] = ([], [])
     tasks = [asyncio.create_task(slow_senders(port, clients[0])), asyncio.create_task(slow_readers(port, clients[1]))]
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(400):
             while len(clients[0]) < SENDERS or len(clients[1]) < READERS:
                 for task in tasks:
                     if task.done():
@@ -114,7 +114,7 @@ async def attacked(port: int) -> AsyncIterator[Sequence[socket.socket]]:
             client.close()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_three_thousand_slow_clients_keep_no_fast_one_waiting(
     tmp_path: Path, database: Any, database_url: str, descriptors: None
 ) -> None:

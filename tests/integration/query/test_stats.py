@@ -1,5 +1,6 @@
 """GET /stats and GET /data/raw."""
 
+import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
 from libs.kafka.transactions import TransactionalClient
+from libs.sources.catalogue import SOURCES
 from services.query.topics import QueryTopics
 from tests.integration.normalizer.conftest import raw_tick, record_of
 from tests.integration.query.answers import Api, until
@@ -60,6 +62,45 @@ async def test_one_run_shows_its_shards(api: Api, database: Any) -> None:
     assert (await api.get(f"/stats/runs/{bare}")).body["shard_reports"] == []
 
 
+async def test_an_unusual_run_says_what_is_unusual_in_every_list(api: Api, database: Any) -> None:
+    run_id = await insert_run(database, "coingecko", "succeeded")
+    anomaly = {"kind": "row_count", "value": 60.0, "expected": 250.0, "words": "60 rows, usually 250"}
+    moves = {"compared": 60, "median_percent": 0.5, "large_share": 0.0}
+    await database.execute(
+        "UPDATE etl_runs SET anomalies = $1::jsonb, price_moves = $2::jsonb", json.dumps([anomaly]), json.dumps(moves)
+    )
+    listed = (await api.get("/stats")).body["runs"][0]
+    last = (await api.get("/stats/sources")).body["sources"][0]["last_run"]
+    for run in (listed, (await api.get(f"/stats/runs/{run_id}")).body, last):
+        assert (run["anomalies"], run["price_moves"]) == ([anomaly], moves)
+    plain = await insert_run(database, "coingecko", "running")
+    run = (await api.get(f"/stats/runs/{plain}")).body
+    assert (run["anomalies"], run["price_moves"]) == ([], None)
+
+
+async def test_a_source_shows_what_has_drifted_counted_and_the_newest_first(api: Api, database: Any) -> None:
+    found = [("new", "roi", [], ["object"]), ("retyped", "price", ["number"], ["string"]), ("new", "tags", [], ["array"])]
+    for minutes, (kind, name, was, now) in enumerate(found):
+        await database.execute(
+            """INSERT INTO schema_drift (run_id, shard, field, kind, source, was, has_now, found_at)
+               VALUES ($1, '1', $2, $3, 'coingecko', $4, $5, $6)""",
+            *(UUID(int=1), name, kind, was, now, LONG_AGO + timedelta(minutes=minutes)),
+        )
+    coingecko, paprika, _ = (await api.get("/stats/sources")).body["sources"]
+    assert coingecko["drift"]["counts"] == {"new": 2, "missing": 0, "retyped": 1}
+    assert [one["field"] for one in coingecko["drift"]["recent"]] == ["tags", "price", "roi"]
+    assert coingecko["drift"]["recent"][1] == {
+        "kind": "retyped",
+        "field": "price",
+        "was": ["number"],
+        "now": ["string"],
+        "run_id": str(UUID(int=1)),
+        "shard": "1",
+        "found_at": "2026-01-02T03:05:05Z",
+    }
+    assert paprika["drift"] == {"counts": {"new": 0, "missing": 0, "retyped": 0}, "recent": []}
+
+
 async def test_an_unknown_run_is_404_and_a_malformed_id_400(api: Api) -> None:
     assert (await api.get(f"/stats/runs/{uuid4()}")).code == "run_not_found"
     for malformed in ("1", "x" * 36, uuid4().hex):
@@ -73,13 +114,14 @@ async def test_sources_are_counted_with_their_last_run_and_freshness(api: Api, d
     await insert_assets(database, [AssetRow("btc")])
     await insert_run(database, "coingecko", "succeeded", age=timedelta(hours=1))
     last = await insert_run(database, "coingecko", "failed")
-    coingecko, paprika, csv = (await api.get("/stats/sources")).body["sources"]
+    coingecko, paprika, csv, binance = (await api.get("/stats/sources")).body["sources"]
     assert coingecko["raw"] == {"count": 3, "estimated": False}
     assert (coingecko["listings"], coingecko["assets"]) == (2, 1)
     assert coingecko["freshness_seconds"] > 0
     assert (coingecko["last_run"]["run_id"], coingecko["last_success"]["status"]) == (str(last), "succeeded")
     assert (paprika["source"], paprika["last_run"], paprika["freshness_seconds"]) == ("coinpaprika", None, None)
     assert csv["raw"]["count"] == 0
+    assert [one["runs_here"] for one in (coingecko, csv, binance)] == [True, True, False]
 
 
 async def test_raw_rows_are_paged_newest_first_with_the_providers_digits(api: Api, database: Any) -> None:
@@ -103,7 +145,8 @@ async def test_raw_rows_are_paged_newest_first_with_the_providers_digits(api: Ap
 
 
 async def test_raw_rows_that_are_not_there(api: Api, database: Any) -> None:
-    assert (await api.get("/data/raw/csv")).body["data"] == []
+    for source in ("csv", "binance"):  # one that does not run here has data or none, like any other
+        assert (await api.get(f"/data/raw/{source}")).body["data"] == []
     assert (await api.get("/data/raw/csv/1")).code == "record_not_found"
     assert (await api.get("/data/raw/nosuch")).code == "unknown_source"
     assert (await api.get("/data/raw/nosuch/1")).code == "unknown_source"
@@ -168,7 +211,7 @@ async def test_a_stalled_consumer_is_told_from_an_idle_one_in_messages_and_in_se
 
         async def told() -> bool:
             body = (await api.get("/stats/checkpoints")).body
-            coingecko, paprika, _ = body["checkpoints"]
+            coingecko, paprika, *_ = body["checkpoints"]
             idle, stalled = coingecko["partitions"]
             return (
                 (idle["status"], idle["lag_messages"], idle["event_lag_seconds"]) == ("idle", 0, 0)
@@ -205,7 +248,12 @@ async def test_checkpoints_show_each_shards_cursor(
 async def test_debug_has_counts_and_checkpoints_together(whole_api: Api, database: Any) -> None:
     await insert_assets(database, [AssetRow("btc")])
     body = (await whole_api.get("/stats/debug")).body
-    assert (body["assets"], len(body["sources"]), len(body["checkpoints"]), body["unavailable"]) == (1, 3, 3, {})
+    assert (body["assets"], len(body["sources"]), len(body["checkpoints"]), body["unavailable"]) == (
+        1,
+        len(SOURCES),
+        len(SOURCES),
+        {},
+    )
 
 
 async def test_debug_without_kafka_says_so_and_still_counts(api: Api) -> None:

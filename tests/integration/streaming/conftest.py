@@ -17,7 +17,7 @@ from libs.streaming.agents import Chunks, add_agent, create_chunk_app, log_gap, 
 from libs.streaming.chunks import Chunk
 from libs.streaming.fetching import OnGap
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 MakeTopic = Callable[..., Awaitable[Topic]]
 

@@ -12,7 +12,19 @@ from uuid import uuid4
 import aiohttp
 from aiohttp.test_utils import TestClient, TestServer
 
-from libs.contracts.topics import ASSETS_NORMALIZED, CURSORS, DEAD_LETTERS, GAPS, RUN_EVENTS, SETTLEMENTS, SOURCE_TOPICS, Topic
+from libs.alerting.findings import Limits as IncidentLimits
+from libs.alerting.leading import IncidentWatch
+from libs.contracts.topics import (
+    ASSETS_NORMALIZED,
+    CURSORS,
+    DEAD_LETTERS,
+    GAPS,
+    INCIDENTS,
+    RUN_EVENTS,
+    SETTLEMENTS,
+    SOURCE_TOPICS,
+    Topic,
+)
 from libs.devstack.ports import LOOPBACK, free_port
 from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
@@ -36,6 +48,7 @@ from services.producers.coingecko.fetcher import CoinGecko
 from services.query.access import Access
 from services.query.app import Openers, create_app
 from services.query.topics import QueryTopics
+from services.query.watching import Lookout
 from tests.exposition import Exposition
 from tests.integration.producing.provider_server import ProviderServer
 
@@ -57,7 +70,7 @@ class Names:
     def declared(self) -> list[Topic]:
         ours = [replace(SOURCE_TOPICS[SOURCE].raw, partitions=PARTITIONS), replace(ASSETS_NORMALIZED, partitions=PARTITIONS)]
         others = [replace(one, partitions=1) for source, topics in SOURCE_TOPICS.items() for one in (topics.raw, topics.commands)]
-        shared = [RUN_EVENTS, CURSORS, SETTLEMENTS, GAPS, replace(DEAD_LETTERS, partitions=1)]
+        shared = [RUN_EVENTS, CURSORS, SETTLEMENTS, GAPS, INCIDENTS, replace(DEAD_LETTERS, partitions=1)]
         by_name = {topic.name: topic for topic in (*others, *ours, *shared)}
         return [replace(topic, name=self.of(topic)) for topic in by_name.values()]
 
@@ -168,12 +181,19 @@ async def _normalizer(
 
 
 def _query(names: Names, connection: KafkaConnection, database_url: str, tracer: Tracer) -> Any:
+    @asynccontextmanager
+    async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
+        topic, limits = names.of(INCIDENTS), IncidentLimits()
+        yield IncidentWatch(connection, lookout.look, limits, "docs/operations.md", None, lookout.clock, topic=topic, group=topic)
+
     openers = Openers(
         pool=lambda: open_pool(database_url, application="test", connections=4, statement_seconds=5, read_only=True),
         publisher=lambda: open_publisher(connection, timeout_seconds=5),
         lag=lambda: open_lag_reader(connection),
         run_events=lambda: open_tail(connection, names.of(RUN_EVENTS), start=Start.END),
         cursors=lambda: open_tail(connection, names.of(CURSORS), start=Start.BEGINNING),
+        incidents=lambda: open_tail(connection, names.of(INCIDENTS), start=Start.BEGINNING),
+        watch=watch,
     )
     return create_app(
         openers,

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -10,7 +10,7 @@ from libs.domain.numbers import number_of
 from libs.domain.quotes import Quote
 from libs.kafka.partitioning import partition_of
 from libs.postgres.pool import Pool
-from libs.postgres.writing.chunks import Destination, Entry
+from libs.postgres.writing.chunks import Destination, Entry, Part, Written, write_together
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.postgres.writing.ticks import Tick
 
@@ -76,9 +76,13 @@ def numbered(ticks: list[Tick], first: int = 0) -> list[Entry]:
     return [one._replace(offset=first + place) for place, one in enumerate(ticks)]
 
 
+async def write_chunk(pool: Pool, destination: Destination, partition: int, entries: Sequence[Entry]) -> Written:
+    return await write_together(pool, destination, [Part(partition, entries)])
+
+
 async def snapshot(pool: Pool) -> dict[str, list[tuple[object, ...]]]:
     """Every table, without what says only when and in which order it was written."""
-    left_out = {"record_id", "version", "updated_at", "deleted_at", "changed_by"}
+    left_out = {"record_id", "version", "updated_at", "deleted_at", "changed_by", "moves"}
     tables: dict[str, list[tuple[object, ...]]] = {}
     for table in ("raw_coingecko", "raw_coinpaprika", "quotes", "assets", "etl_run_progress"):
         rows = await pool.fetch(f"SELECT * FROM {table}")  # noqa: S608 - names from the line above

@@ -6,19 +6,21 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from libs.contracts.run_events import RunEvent, RunStarted, ShardCounts, ShardPublished
+from libs.domain.anomalies import MOVE_BOUNDS, PriceMoves, moves_of
 from libs.domain.numbers import number_of
 from libs.domain.quotes import freshness
 from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import run_progress
-from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, Part, write_chunk, write_together
+from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, Part, write_together
 from libs.postgres.writing.run_progress import Outcome
 from libs.postgres.writing.runs import load_published, project
 from libs.postgres.writing.ticks import Counted, SetAside, Tick
@@ -33,6 +35,7 @@ from tests.integration.writing.conftest import (
     snapshot,
     tick,
     unique_run,
+    write_chunk,
 )
 
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -309,7 +312,22 @@ async def test_records_set_aside_count_for_their_run_once(pool: Pool) -> None:
         written = await write_chunk(pool, COINGECKO, 2, entries)
         assert written.counted.dead_lettered == 2
     rows = await pool.fetch("SELECT * FROM etl_run_progress")
-    assert [tuple(row.values()) for row in rows] == [(RUN, "coingecko", 2, 5, 1, 0, 1)]
+    assert [tuple(row.values()) for row in rows] == [(RUN, "coingecko", 2, 5, 1, 0, 1, None)]
+
+
+async def test_price_moves_are_counted_for_their_run_once_however_they_are_cut_and_repeated(pool: Pool) -> None:
+    before = [tick(name, name, price="100") for name in "abcdef"]
+    await write_chunk(pool, COINGECKO, 1, numbered(before))
+    run = unique_run()
+    prices = {"a": "100", "b": "100.3", "c": "99.7", "d": "150", "e": "0", "g": "7"}
+    moved = numbered([tick(name, name, price=price, minute=1, run_id=run) for name, price in prices.items()], first=6)
+    for part in (moved[:2], moved[2:4], moved[1:], moved, moved):
+        await write_chunk(pool, COINGECKO, 1, part)
+    await project(pool, published(run, shard_last_offset=11))
+    (waiting,) = await load_published(pool)
+    by_bound = dict(zip([0.0, *MOVE_BOUNDS], waiting.moves, strict=True))
+    assert {bound: count for bound, count in by_bound.items() if count} == {0.0: 1, 0.2: 2, 50.0: 1, 100.0: 1}
+    assert moves_of(waiting.moves) == PriceMoves(compared=5, median_percent=ANY, large_share=0.4)
 
 
 async def test_a_record_in_another_sources_topic_takes_nothing_from_a_runs_count(pool: Pool) -> None:
@@ -365,3 +383,25 @@ async def test_postgres_writes_a_number_as_we_do(pool: Pool) -> None:
     written = ["0", "-0", "-0.00", "0.00", "1.50", "1E+3", "3.84e-18", "-12.500", "1e300", "-1e-300", "9223372036854775807"]
     held = await pool.fetch("SELECT number::numeric::text FROM unnest($1::text[]) AS number", written)
     assert [row[0] for row in held] == [number_of(text) for text in written]
+
+
+async def test_a_flag_that_changes_is_a_change_of_the_asset_and_one_that_does_not_is_none(pool: Pool) -> None:
+    """Here the listing that disagrees is not the one taken: only the flag (and the spread) tells of it."""
+    taken = tick("a", "a", price="100", minute=9, rank=1)
+    other = [tick("a", "a", source="coinpaprika", price=price, minute=minute) for minute, price in enumerate(("100", "50"))]
+    await write_chunk(pool, COINGECKO, place_of("a"), numbered([taken]))
+    await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[:1]))
+    version = await pool.fetchval("SELECT version FROM assets WHERE warnings = '{}'")
+    written = await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[1:], first=1))
+    (changed,) = written.changed
+    assert changed.asset.warnings == ("price_disagrees",)
+    assert changed.version > version
+    assert [tuple(row) for row in await pool.fetch("SELECT warnings, version FROM assets")] == [
+        (["price_disagrees"], changed.version)
+    ]
+    again = await write_chunk(pool, COINPAPRIKA, place_of("a"), numbered(other[1:], first=1))
+    assert [(one.asset.warnings, one.version) for one in again.changed] == [(("price_disagrees",), changed.version)]
+    await pool.execute("UPDATE assets SET warnings = '{}'")  # as rows from before the column have it
+    newer = numbered([tick("a", "a", price="100", minute=10, rank=1)], first=1)
+    (touched,) = (await write_chunk(pool, COINGECKO, place_of("a"), newer)).changed
+    assert touched.asset.warnings == ("price_disagrees",)

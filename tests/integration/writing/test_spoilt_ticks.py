@@ -9,12 +9,12 @@ import pytest
 
 from libs.postgres.errors import is_refusal
 from libs.postgres.pool import Pool
-from libs.postgres.writing.chunks import Destination, Entry, write_chunk
+from libs.postgres.writing.chunks import Destination, Entry
 from libs.postgres.writing.ticks import Counted
 from libs.sources.catalogue import PRIORITIES, SOURCES
 from services.normalizer.reading import read_chunk
 from tests.faults.spoilt import every_field_spoilt, made, records
-from tests.integration.writing.conftest import START, place_of
+from tests.integration.writing.conftest import START, place_of, write_chunk
 
 
 @dataclass(frozen=True)

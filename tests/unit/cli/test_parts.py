@@ -13,7 +13,14 @@ def test_every_source_with_topics_has_a_producer_folder() -> None:
 
 def test_everything_is_the_default() -> None:
     chosen = choose(only=[], producers=True, normalizer=True, query=True)
+    assert chosen.services == ("coingecko", "coinpaprika", "csv", "normalizer", "query")
+
+
+def test_an_optional_source_is_started_where_it_is_named_and_asked_for_otherwise() -> None:
+    chosen = choose(only=[], producers=True, normalizer=True, query=True, extra_sources={"binance"})
     assert chosen.services == (*producers_found(), "normalizer", "query")
+    with pytest.raises(UnknownPartError, match="EXTRA_SOURCES=binance"):
+        choose(only=["binance"], producers=True, normalizer=True, query=True)
 
 
 def test_options_take_parts_away() -> None:
@@ -26,8 +33,8 @@ def test_only_names_parts_and_servers_alone_are_none_of_them() -> None:
 
 
 def test_an_unknown_part_names_the_known_ones() -> None:
-    with pytest.raises(UnknownPartError, match=r"binance.*coingecko"):
-        choose(only=["binance"], producers=True, normalizer=True, query=True)
+    with pytest.raises(UnknownPartError, match=r"acme.*coingecko"):
+        choose(only=["acme"], producers=True, normalizer=True, query=True)
 
 
 def test_what_is_both_named_and_taken_away_is_not_started() -> None:

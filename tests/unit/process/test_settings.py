@@ -6,6 +6,7 @@ import pytest
 
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import EXIT_BAD_SETTINGS, ApiToken, PostgresSettings, Settings, read_settings
+from libs.process.source_settings import SourceSettings
 
 
 class TokenSettings(Settings):
@@ -126,3 +127,14 @@ def test_an_env_file_as_people_write_it_is_read(tmp_path: Path) -> None:
     token = read_settings(TokenSettings).api_token
     assert token is not None
     assert token.get_secret_value() == "two words"
+
+
+def test_optional_sources_run_where_they_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for named, runs in (("", False), ("binance", True), (" binance, ", True)):
+        monkeypatch.setenv("EXTRA_SOURCES", named)
+        settings = read_settings(SourceSettings)
+        assert settings.sources[:3] == ("coingecko", "coinpaprika", "csv")
+        assert ("binance" in settings.sources) is runs
+    monkeypatch.setenv("EXTRA_SOURCES", "binance,acme,csv")
+    line = refusal(SourceSettings, capsys)
+    assert "EXTRA_SOURCES: acme, csv: no optional source; there are: binance" in line

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 
 from libs.contracts.cursors import QuotaUsage
-from libs.producing.provider import RETRY_AFTER_FLOOR, retry_after
+from libs.process.outgoing import RETRY_AFTER_FLOOR, retry_after
 from libs.producing.quota import Budget, MonthSpentError, OwnMinute, counted, held, left_of, requests_a_month, wait_before_request
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

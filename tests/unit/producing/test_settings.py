@@ -4,6 +4,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from libs.process.settings import EXIT_BAD_SETTINGS, read_settings
+from services.producers.binance.settings import BinanceSettings
 from services.producers.coingecko.settings import CoinGeckoSettings
 from services.producers.coinpaprika.settings import CoinPaprikaSettings
 from services.producers.csv.settings import CsvSettings
@@ -61,6 +62,8 @@ def test_coingeckos_plan_decides_host_header_and_budget(
         (CoinGeckoSettings, "COINGECKO_BASE_URL", "api.coingecko.com"),
         (CoinPaprikaSettings, "ETL_INTERVAL_SECONDS", "soon"),
         (CsvSettings, "ETL_ENABLED", "perhaps"),
+        (BinanceSettings, "BINANCE_QUOTE_ASSET", "TRY"),
+        (BinanceSettings, "BINANCE_BASE_URL", "api.binance.com"),
     ],
 )
 def test_a_bad_value_ends_the_process_with_one_line_that_names_it(
@@ -82,7 +85,13 @@ def test_coinpaprikas_key_decides_host_header_and_budget(monkeypatch: pytest.Mon
     assert (paid.base_url, list(paid.key_headers)) == ("https://api-pro.coinpaprika.com/v1", ["Authorization"])
 
 
-@pytest.mark.parametrize("settings", [CoinGeckoSettings, CoinPaprikaSettings, CsvSettings])
+def test_binances_requests_are_its_weight_divided_by_what_one_weighs() -> None:
+    settings = read_settings(BinanceSettings)
+    assert (settings.budget.per_minute, settings.budget.per_month) == (75, None)
+    assert settings.binance_base_url == "https://data-api.binance.vision/api/v3"
+
+
+@pytest.mark.parametrize("settings", [CoinGeckoSettings, CoinPaprikaSettings, CsvSettings, BinanceSettings])
 def test_every_setting_is_described_and_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setenv("CGEKO_KEY", "hush-hush")
     monkeypatch.setenv("COINPAPRIKA_API_KEY", "hush-hush")

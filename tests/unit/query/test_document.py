@@ -52,6 +52,7 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/stats/sources"),
         ("GET", "/stats/gaps"),
         ("GET", "/stats/dead-letters"),
+        ("GET", "/stats/incidents"),
         ("GET", "/stats/debug"),
     }
 

@@ -1,5 +1,6 @@
 """What the sandbox says, read by the code that reads the real providers."""
 
+import json
 from collections import defaultdict
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,12 +13,17 @@ from libs.domain.assets import asset_of
 from libs.domain.identity import Listing, tick_id_of
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
+from libs.domain.shapes import Shape, compared, learned, sight
 from libs.sources.answers import rows_in
+from libs.sources.binance import is_priced_in
 from libs.sources.catalogue import PRIORITIES, SOURCES
+from services.sandbox.faults.drift import DriftKind, drifted
 from services.sandbox.faults.poison import PoisonKind, poisoned
 from services.sandbox.market.market import Market
+from services.sandbox.providers.binance_rows import BinanceRows
 from services.sandbox.providers.coingecko_rows import CoinGeckoRows
 from services.sandbox.providers.coinpaprika_rows import CoinPaprikaRows
+from tests.recorded import FIXTURES
 
 STEP = 29_000_000
 FETCHED_AT = datetime.fromtimestamp(STEP * 60 + 1, UTC)
@@ -34,6 +40,7 @@ def answers(market: Market) -> dict[str, list[str]]:
     return {
         "coingecko": [coingecko.row(ranked, ("1h", "24h", "7d"), sparkline=False) for ranked in coingecko.ranked(STEP)],
         "coinpaprika": CoinPaprikaRows(market).at(STEP),
+        "binance": [row for row in BinanceRows(market).at(STEP) if is_priced_in(row.encode(), "USDT")],
     }
 
 
@@ -59,7 +66,7 @@ def quotes(source: str, rows: list[str]) -> list[Quote | Rejection]:
     return [quote_or_rejection(source, row) for row in rows_in(f"[{','.join(rows)}]".encode())]
 
 
-@pytest.mark.parametrize("source", ["coingecko", "coinpaprika"])
+@pytest.mark.parametrize("source", ["coingecko", "coinpaprika", "binance"])
 def test_every_row_can_be_read(source: str, answers: dict[str, list[str]]) -> None:
     assert [said for said in quotes(source, answers[source]) if isinstance(said, Rejection)] == []
 
@@ -76,6 +83,7 @@ def test_the_same_coin_is_found_on_both_sides_and_never_a_wrong_one(market: Mark
     coins = {Listing("coingecko", listing.entry.source_id): listing.coin.key for listing in market.coingecko}
     coins |= {Listing("coinpaprika", listing.entry.source_id): listing.coin.key for listing in market.coinpaprika}
     by_uid: dict[str, list[Quote]] = defaultdict(list)
+    coins |= {Listing("binance", listing.entry.source_id): listing.coin.key for listing in market.binance}
     for source, rows in answers.items():
         for quote in quotes(source, rows):
             assert isinstance(quote, Quote)
@@ -86,3 +94,26 @@ def test_the_same_coin_is_found_on_both_sides_and_never_a_wrong_one(market: Mark
     assert all(len({coins[listing] for listing in listings}) == 1 for listings in agreeing)
     names = [asset.name for uid in ("vet", "dash", "dai", "eos") if (asset := assets[uid])]
     assert names == ["VeChain", "Dash", "Dai", "EOS"]
+
+
+@pytest.mark.parametrize("source", ["coingecko", "coinpaprika"])
+def test_drift_is_what_the_producers_take_for_drift_and_the_rows_are_still_read(
+    source: str, answers: dict[str, list[str]]
+) -> None:
+    rows = answers[source]
+    known = learned(Shape(), "1", sight(map(json.loads, rows)))
+    seen = sight(map(json.loads, drifted(rows, DriftKind)))
+    told = compared(known, "1", seen, rows=len(rows), others={})[1]
+    assert sorted(one.kind for one in told) == ["missing", "new", "retyped"]
+    assert not any(isinstance(said, Rejection) for said in quotes(source, drifted(rows, DriftKind)))
+
+
+def test_binance_lists_what_is_known_in_dollars_and_a_pair_that_is_not(market: Market, answers: dict[str, list[str]]) -> None:
+    rows = BinanceRows(market).at(STEP)
+    assert len(rows) - len(answers["binance"]) == 1
+    documented = msgspec.json.decode((FIXTURES / "binance_24hr.json").read_bytes())[0]
+    assert all(list(msgspec.json.decode(row)) == list(documented) for row in rows)
+    pairs = [msgspec.json.decode(row)["symbol"] for row in rows]
+    assert len(set(pairs)) == len(pairs) > 100
+    assert {"BTCUSDT", "ETHUSDT", "BTCTRY"} < set(pairs)
+    assert "USDTUSDT" not in pairs

@@ -12,6 +12,7 @@ from libs.domain.assets import Asset, agreeing_with, asset_of
 from libs.domain.evidence import names_alike
 from libs.domain.identity import asset_uid_of
 from libs.domain.numbers import number_of
+from libs.domain.plausibility import warnings_of
 from libs.domain.quotes import Quote
 from libs.sources.answers import rows_in
 from libs.sources.catalogue import PRIORITIES, SOURCES
@@ -138,3 +139,24 @@ def test_a_coin_is_never_linked_to_another_listing_of_its_symbol() -> None:
         linked = agreeing_with(anchor, candidates).get("coinpaprika")
         assert linked is None or linked[1].source_id == pair["coinpaprika_id"]
     assert rivals >= 10, "the recorded answer should offer wrong choices"
+
+
+@needs_full_recordings
+def test_few_of_the_recorded_listings_look_wrong_and_all_of_them_are() -> None:
+    flagged: dict[str, dict[str, list[str]]] = {}
+    for source, answer, _ in (FULL[0], FULL[2]):
+        flagged[source] = defaultdict(list)
+        for quote in quotes_in(source, answer):
+            for warning in warnings_of(quote, quote, [quote]):
+                flagged[source][warning].append(quote.source_id)
+    assert flagged["coingecko"] == {"volume_implausible": ["ticoex-token", "safemoon"]}
+    assert {warning: len(listings) for warning, listings in flagged["coinpaprika"].items()} == {
+        "volume_implausible": 12,
+        "price_jumped": 14,
+    }
+
+
+def test_the_coin_ranked_first_on_five_dollars_of_volume_is_shown_and_flagged() -> None:
+    first = min(quotes_in("coingecko", TRIMMED[0][1]), key=lambda quote: quote.market_cap_rank or 1_000)
+    (asset,) = assets_in([first]).values()
+    assert (asset.name, asset.market_cap_rank, asset.warnings) == ("TICOEX Token", 1, ("volume_implausible",))

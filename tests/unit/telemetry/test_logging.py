@@ -32,8 +32,10 @@ try:
     1 / 0
 except ZeroDivisionError:
     log.exception("request_failed")
-    logging.getLogger("a.library").error("it says %s", "so", exc_info=True)
-logging.getLogger("aiokafka").info("about itself")
+    for library in ("faust", "aiokafka", "aiohttp.server", "asyncpg", "yoyo", "libs.streaming.agents"):
+        logging.getLogger(library).error("it says %s", "so", exc_info=True)
+for library in ("aiokafka", "libs.streaming.agents"):
+    logging.getLogger(library).info("about itself")
 """
 
 
@@ -44,19 +46,21 @@ def said(style: str) -> list[str]:
 
 
 def test_our_own_lines_and_those_of_libraries_are_alike() -> None:
-    answered, failed, library = (json.loads(line) for line in said("json"))
+    answered, failed, *libraries = (json.loads(line) for line in said("json"))
+    names = ("faust", "aiokafka", "aiohttp.server", "asyncpg", "yoyo", "libs.streaming.agents")
     for line, event, level, name in (
         (answered, "request_answered", "info", "services.query"),
         (failed, "request_failed", "error", "services.query"),
-        (library, "it says so", "error", "a.library"),
+        *((line, "it says so", "error", name) for line, name in zip(libraries, names, strict=True)),
     ):
         assert line.pop("timestamp").endswith("Z")
         assert (line.pop("event"), line.pop("level"), line.pop("logger"), line.pop("service")) == (event, level, name, "query")
     assert answered == {"path": "/data/\u20ac\udcff", "status": 200}
     assert "ZeroDivisionError" in failed.pop("exception")
-    assert "ZeroDivisionError" in library.pop("exception")
     assert not failed
-    assert not library
+    for library in libraries:
+        assert "ZeroDivisionError" in library.pop("exception")
+        assert not library
 
 
 def test_a_person_reads_the_same() -> None:
@@ -100,3 +104,46 @@ def test_work_goes_on_when_a_value_cannot_be_written() -> None:
         ("odd_seen", "warning", "RuntimeError"),
         ("goes_on", "info", None),
     ]
+
+
+CRASHES = """
+import sys, threading, warnings
+import structlog
+from libs.telemetry.logging import configure_logging
+
+configure_logging("INFO", "normalizer", style=sys.argv[1])
+warnings.warn("old")
+thread = threading.Thread(target=lambda: structlog.get_logger("of.a.thread").info("thread_begun"))
+thread.start()
+thread.join()
+
+def connect(password):
+    raise RuntimeError("no such host")
+
+connect("hunter" + "2")
+"""
+
+
+def crashed(style: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", CRASHES, style], capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 1
+    return done.stderr.splitlines()
+
+
+def test_warnings_threads_and_the_last_words_of_a_process_are_lines_like_any_other() -> None:
+    warned, begun, last = (json.loads(line) for line in crashed("json"))
+    assert {line["service"] for line in (warned, begun, last)} == {"normalizer"}
+    assert (warned["logger"], begun["event"], last["event"], last["level"]) == (
+        "py.warnings",
+        "thread_begun",
+        "process_crashed",
+        "critical",
+    )
+    assert "RuntimeError: no such host" in last["exception"]
+
+
+def test_a_traceback_shows_no_values_on_a_terminal_either() -> None:
+    text = "\n".join(crashed("console"))
+    assert "process_crashed" in text
+    assert "RuntimeError: no such host" in text
+    assert "hunter2" not in text
