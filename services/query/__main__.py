@@ -90,6 +90,7 @@ async def serve(settings: QuerySettings) -> None:
             clock=clock,
             sandbox=settings.sandbox,
             stalled_seconds=settings.normalizer_stalled_seconds,
+            sources=settings.sources,
             tracer=tracer,
             sources=settings.sources,
         )
