@@ -40,7 +40,10 @@ SNAPSHOT = {
     "assets": "SELECT to_jsonb(assets) - 'version' - 'changed_by' - 'updated_at' FROM assets ORDER BY asset_uid",
     "etl_runs": "SELECT * FROM etl_runs ORDER BY run_id",
     "etl_run_shards": "SELECT * FROM etl_run_shards ORDER BY run_id, shard",
-    "etl_run_progress": "SELECT * FROM etl_run_progress ORDER BY run_id, source, partition",
+    # Without `moves`: how far a price moved is from what was held when it came, and hangs on how chunks fell.
+    "etl_run_progress": """SELECT run_id, source, partition, through_offset, stored, duplicate, dead_lettered
+        FROM etl_run_progress
+        ORDER BY run_id, source, partition""",
 }
 """Everything but surrogate ids, versions, and the times and ticks of versions."""
 
