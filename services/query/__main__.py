@@ -92,7 +92,6 @@ async def serve(settings: QuerySettings) -> None:
             stalled_seconds=settings.normalizer_stalled_seconds,
             sources=settings.sources,
             tracer=tracer,
-            sources=settings.sources,
         )
         await _serve(app, settings, kafka, clock)
 
