@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import Final, Protocol
 
 import structlog
+from yarl import URL
 
 from libs.contracts.trace_context import TraceContext
 
@@ -88,8 +89,16 @@ async def opened_tracer(service: str, version: str, endpoint: str | None) -> Asy
     from libs.telemetry.opentelemetry_export import ExportingTracer
 
     tracer = ExportingTracer(service, version, endpoint)
-    log.info("tracing", endpoint=endpoint)
+    log.info("tracing", endpoint=_without_password(endpoint))
     try:
         yield tracer
     finally:
         await asyncio.to_thread(tracer.close, CLOSE_SECONDS)
+
+
+def _without_password(endpoint: str) -> str:
+    """Return scheme, host and port: the rest of a URL may be a password."""
+    try:
+        return str(URL(endpoint).origin())
+    except ValueError:
+        return "no URL"
