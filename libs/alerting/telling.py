@@ -22,6 +22,8 @@ FIRST_RETRY_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 LONGEST_WAIT_SECONDS: Final = 3_600.0
 """More than that no Retry-After keeps us silent."""
+MOST_UNANSWERED: Final = 3
+"""So often in a row a message goes out whose answer does not come in time: each may have arrived, and been said again."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Teller:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set it when something may be due."""
     _failures: int = 0
+    _unanswered: int = 0
 
     async def tell(self) -> None:
         """Tell for ever. Cancelled in the middle of a message, it first learns what became of that one."""
@@ -64,6 +67,7 @@ class Teller:
             if self._failures:
                 log.info("alerts_reachable", tries=self._failures)
             self._failures = 0
+        self._unanswered = 0
         self.ledger.note_said(incident, say)
         return PAUSE_SECONDS
 
@@ -71,6 +75,14 @@ class Teller:
         if not self._failures:
             log.error("alerts_unreachable", why=delivery.why, advice="it is tried again; see SLACK_WEBHOOK_URL if it lasts")
         self._failures += 1
-        backoff: float = min(FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 16), LONGEST_RETRY_SECONDS)
-        jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the tries, guards nothing
-        return min(max(jittered, delivery.wait_seconds), LONGEST_WAIT_SECONDS)
+        self._unanswered = self._unanswered + 1 if delivery.may_have_arrived else 0
+        return wait_after(delivery, failures=self._failures, unanswered=self._unanswered)
+
+
+def wait_after(delivery: Delivery, *, failures: int, unanswered: int) -> float:
+    """Return how many seconds to wait after a failure, the last of so many in a row, and of so many without an answer in time."""
+    if unanswered >= MOST_UNANSWERED:
+        return LONGEST_WAIT_SECONDS
+    backoff: float = min(FIRST_RETRY_SECONDS * 2 ** min(failures - 1, 16), LONGEST_RETRY_SECONDS)
+    jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads the tries, guards nothing
+    return min(max(jittered, delivery.wait_seconds), LONGEST_WAIT_SECONDS)
