@@ -153,13 +153,17 @@ class EndProbe:
         self._opening = asyncio.Lock()
 
     async def ends(self, topic: str) -> dict[int, int]:
-        """Return partition -> the offset after the last record. Raises KafkaUnreachableError."""
+        """Return partition -> the offset after the last record.
+
+        Raises KafkaUnreachableError, and WedgedProducerError for what the client gives no reason for. After any error the next
+        question opens another connection.
+        """
         try:
             with telling_outages():
                 async with asyncio.timeout(OFFSETS_SECONDS):
                     consumer = await self._opened()
                     ends = await consumer.end_offsets(await partitions_of_topic(consumer, topic))
-        except KafkaUnreachableError:
+        except Exception:
             await self.close()
             raise
         return {place.partition: offset for place, offset in ends.items()}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from libs.kafka.errors import is_outage
+from libs.kafka.errors import WedgedProducerError, is_outage
 from libs.kafka.tailing import EndProbe
 from libs.process.clock import Clock, SystemClock
 from libs.process.outages import OutageBoard, wait_out
@@ -169,10 +169,15 @@ async def _ask_kafka(health: ProducerHealth, probe: EndProbe, topic: str) -> Non
     while True:
         await wait_out(
             lambda: probe.ends(topic),
-            is_outage,
+            _keeps_from_asking,
             dependency=KAFKA,
             clock=SystemClock(),
             ceiling=LONGEST_WAIT,
             board=health.board,
         )
         await asyncio.sleep(ASK_SECONDS)
+
+
+def _keeps_from_asking(error: BaseException) -> bool:
+    """Whether another connection can help, which the probe opens: what only looks must not end the producer."""
+    return is_outage(error) or isinstance(error, WedgedProducerError)

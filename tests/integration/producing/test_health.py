@@ -9,11 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 
 from libs.devstack.ports import LOOPBACK, free_port
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.tailing import open_end_probe
 from libs.process.clock import SystemClock
+from libs.process.outages import OutageBoard
 from libs.producing.fetching import Answer, Permit
+from libs.producing.health import ProducerHealth, watching
 from libs.producing.replica import Replica
 from libs.producing.telling import Telling, telling_of
 from libs.sources import coingecko
@@ -97,6 +103,34 @@ async def test_without_kafka_it_waits_and_is_not_to_be_restarted(bench: Bench) -
         told = Exposition((await producer.get("/metrics"))[1])
         assert told.value("kasparro_dependency_up", dependency="kafka") == 0
         assert (told.value("kasparro_outage_seconds", dependency="kafka") or 0) > 0
+
+
+async def test_an_error_without_a_reason_is_waited_out_with_another_connection(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at Kafka must not end the producer."""
+    asked: list[AIOKafkaConsumer] = []
+    clock = SystemClock()
+    health = ProducerHealth(clock, OutageBoard(clock))
+    health.joined([])
+
+    async def fail(consumer: AIOKafkaConsumer, _: object) -> dict[object, int]:
+        asked.append(consumer)
+        raise KafkaError("unknown")
+
+    async def says(status: str) -> bool:
+        return health.look() == status
+
+    async def twice() -> bool:
+        return len(asked) > 1
+
+    async with open_end_probe(bench.connection) as probe, watching(health, probe, bench.topics.commands.name):
+        with monkeypatch.context() as broken:
+            broken.setattr(AIOKafkaConsumer, "end_offsets", fail)
+            await eventually(lambda: says("waiting"), "it waits", DEADLINE_SECONDS)
+            await eventually(twice, "it asks again", DEADLINE_SECONDS)
+        await eventually(lambda: says("ok"), "it is well again", DEADLINE_SECONDS)
+    assert asked[0] is not asked[1]
 
 
 async def test_the_process_serves_where_its_settings_say(tmp_path: Any) -> None:
