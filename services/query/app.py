@@ -139,13 +139,13 @@ def _opening(
             app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
             app[GATHERED_ASSETS] = GatheredAssets(readers)
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
-            app[POSTGRES] = Dependency("postgres", lambda: look_at_postgres(readers, app[LAST_SUCCESSES]), app[CLOCK])
+            app[POSTGRES] = Dependency("postgres", partial(look_at_postgres, readers, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])
             raw = [app[TOPICS].raw[source] for source in SOURCES]
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)
-            lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[CLOCK])
+            lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[RUNNING], app[CLOCK])
             watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
             followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
             async with AsyncExitStack() as stack:

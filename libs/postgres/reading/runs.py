@@ -6,7 +6,6 @@ from uuid import UUID
 
 from libs.postgres.pool import Connection
 from libs.postgres.reading.rows import Row
-from libs.sources.catalogue import SOURCES
 
 RECENT_RUNS = """
     SELECT *, count(*) OVER () AS total FROM etl_runs
@@ -55,9 +54,9 @@ LAST_SUCCESSES = """
     FROM unnest($1::text[]) AS asked (source)"""
 
 
-async def load_last_successes(connection: Connection) -> dict[str, datetime | None]:
-    """Return for each source when its latest successful run ended."""
-    return {row["source"]: row["finished_at"] for row in await connection.fetch(LAST_SUCCESSES, list(SOURCES))}
+async def load_last_successes(connection: Connection, sources: Sequence[str]) -> dict[str, datetime | None]:
+    """Return for each of these sources when its latest successful run ended."""
+    return {row["source"]: row["finished_at"] for row in await connection.fetch(LAST_SUCCESSES, sources)}
 
 
 FAILURES_COUNTED = 100
@@ -73,6 +72,6 @@ FAILED_SINCE_SUCCESS = """
     GROUP BY asked.source"""
 
 
-async def load_failures(connection: Connection) -> Sequence[Row]:
-    """Return for each source how many runs failed since its latest success (counted up to 100), and the newest one's error."""
-    return await connection.fetch(FAILED_SINCE_SUCCESS, list(SOURCES), FAILURES_COUNTED)
+async def load_failures(connection: Connection, sources: Sequence[str]) -> Sequence[Row]:
+    """Return for each of these sources how many runs failed since its latest success (up to 100), and the newest error."""
+    return await connection.fetch(FAILED_SINCE_SUCCESS, sources, FAILURES_COUNTED)

@@ -18,11 +18,14 @@ READY_SECONDS = 2.0
 
 
 async def look_at_postgres(readers: Readers, last_successes: LastSuccesses) -> str | None:
-    """Bring what is known of last successes up to date; return what keeps Postgres from being of use although it answers."""
+    """Bring what is known of last successes up to date; return what keeps Postgres from being of use although it answers.
+
+    The sources are those that are known of already: those that run.
+    """
     async with reading(readers, acquire_seconds=PING_SECONDS) as connection:
         if missing := await missing_migrations(connection):
             return f"{len(missing)} migrations are missing; run `kasparro migrate`"
-        last_successes.by_source.update(await load_last_successes(connection))
+        last_successes.by_source.update(await load_last_successes(connection, list(last_successes.by_source)))
     return None
 
 

@@ -78,6 +78,21 @@ async def test_a_source_that_fails_is_one_message_and_its_success_is_one(
     assert (await watched.get("/stats/incidents")).body["open"] == 0
 
 
+async def test_what_was_wrong_with_a_source_that_runs_no_more_is_over(
+    serve: Serve, database_url: str, kafka_bootstrap_servers: str, created_topics: QueryTopics, slack: Slack, database: Any
+) -> None:
+    def with_sources(*sources: str) -> Any:
+        return serve(database_url=database_url, servers=kafka_bootstrap_servers, webhook_url=slack.url, sources=sources)
+
+    for age in (3, 2, 1):
+        await insert_run(database, "binance", "failed", age=timedelta(minutes=age))
+    async with with_sources("csv", "binance"):
+        await slack.until_said("The last 3 runs of binance failed")
+    async with with_sources("csv") as api:
+        await slack.until_said("The last 3 runs of binance failed", "Over after")
+        assert (await api.get("/health")).body["last_success"] == {"csv": None}
+
+
 async def test_two_replicas_say_it_once_and_a_restart_repeats_nothing(
     serve: Serve, database_url: str, kafka_bootstrap_servers: str, created_topics: QueryTopics, slack: Slack, database: Any
 ) -> None:
