@@ -7,7 +7,7 @@ CREATE TABLE schema_drift (
     run_id   uuid        NOT NULL,
     shard    text        NOT NULL,
     field    text        NOT NULL,
-    kind     text        NOT NULL CHECK (kind IN ('new', 'missing', 'retyped')),
+    kind     text        NOT NULL, -- new, missing, retyped; a later release may tell of others
     source   text        NOT NULL,
     was      text[]      NOT NULL, -- types that it was known with
     has_now  text[]      NOT NULL, -- types that it has now

@@ -45,7 +45,7 @@ class FieldDrifted(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: DriftKind
+    kind: Name = Field(description=f"{', '.join(DriftKind)}; take one that you do not know")
     field: Name = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
     was: tuple[str, ...] = Field(description="Types that it was known with; none for a new one")
     now: tuple[str, ...] = Field(description="Types that it has now; none for a missing one")
@@ -79,7 +79,7 @@ class RunAnomaly(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: AnomalyKind
+    kind: Name = Field(description=f"{', '.join(AnomalyKind)}; take one that you do not know")
     value: float = Field(description="A count, a share or a percentage, as the kind says")
     expected: float = Field(description="The median of the runs before")
     words: Words

@@ -26,5 +26,5 @@ async def judge(outlets: Outlets, run: PublishedRun) -> Judgement:
 def tell_anomalies(source: str, run_id: str, anomalies: tuple[RunAnomaly, ...]) -> None:
     """Say it once, when the run's end has been committed."""
     if anomalies:
-        unusual = {anomaly.kind.value: anomaly.words for anomaly in anomalies}
+        unusual = {anomaly.kind: anomaly.words for anomaly in anomalies}
         log.warning("run_anomalous", source=source, run_id=run_id, **unusual)

@@ -1,8 +1,9 @@
 """Reading what a source's runs were like, for the next one to be compared with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
@@ -26,5 +27,10 @@ async def load_history(pool: Pool, source: str) -> tuple[Sequence[RunFacts], dat
 
 def _facts(row: Row, before: Row | None) -> RunFacts:
     pause = None if before is None else (row["began_at"] - before["began_at"]).total_seconds()
-    moves = None if row["price_moves"] is None else PriceMoves(**msgspec.json.decode(row["price_moves"]))
+    moves = None if row["price_moves"] is None else _moves(msgspec.json.decode(row["price_moves"]))
     return RunFacts(row["fetched"], row["unchanged"], moves, pause)
+
+
+def _moves(told: Mapping[str, Any]) -> PriceMoves:
+    """Take what we know of it: a later release may have told more, before it was rolled back."""
+    return PriceMoves(**{name: told[name] for name in PriceMoves._fields})

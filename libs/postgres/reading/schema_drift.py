@@ -13,8 +13,8 @@ NEWEST = """
 MOST_SHOWN = 20
 
 
-async def load_drift(connection: Connection, source: str) -> tuple[Mapping[DriftKind, int], Sequence[Row]]:
-    """Return how much of each kind a source has shown in two months, and the newest of it."""
-    counted = {DriftKind(row["kind"]): int(row["told"]) for row in await connection.fetch(COUNT, source)}
+async def load_drift(connection: Connection, source: str) -> tuple[Mapping[str, int], Sequence[Row]]:
+    """Return how much of each kind a source has shown in two months, kinds of a later release included, and the newest of it."""
+    counted = {row["kind"]: int(row["told"]) for row in await connection.fetch(COUNT, source)}
     newest = await connection.fetch(NEWEST, source, MOST_SHOWN) if counted else []
-    return {kind: counted.get(kind, 0) for kind in DriftKind}, newest
+    return {kind.value: 0 for kind in DriftKind} | counted, newest

@@ -38,7 +38,7 @@ class PriceMovesView(View):
 class AnomalyView(View):
     """Something unusual about a run, measured by the source's succeeded runs before it."""
 
-    kind: AnomalyKind
+    kind: str = Field(description=f"{', '.join(AnomalyKind)}; take one that you do not know")
     value: float = Field(description="row_count: rows; price_moves: per cent; the others: a share")
     expected: float = Field(description="The median of up to 30 runs before")
     words: str

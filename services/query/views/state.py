@@ -76,18 +76,10 @@ class RawCountView(View):
     estimated: bool = Field(description="Whether the planner's statistics said so: counting millions takes seconds")
 
 
-class DriftCountsView(View):
-    """Fields of the source's rows that were not as known, in the last 60 days."""
-
-    new: int
-    missing: int
-    retyped: int
-
-
 class FieldDriftView(View):
     """One field that was not as it was known until then."""
 
-    kind: DriftKind
+    kind: str = Field(description=f"{', '.join(DriftKind)}; take one that you do not know")
     field: str = Field(description="`outer.inner`, `list[].inner`; for a file, the column")
     was: list[str] = Field(description="Types that it was known with; none for a new one")
     now: list[str] = Field(description="Types that it had then; none for a missing one")
@@ -99,7 +91,9 @@ class FieldDriftView(View):
 class DriftView(View):
     """How a source's rows have changed their shape; each change is told once."""
 
-    counts: DriftCountsView
+    counts: dict[str, int] = Field(
+        description=f"Fields that were not as known, in the last 60 days, by kind: {', '.join(DriftKind)}, and any later one"
+    )
     recent: list[FieldDriftView] = Field(description="The newest first, at most 20")
 
 
@@ -182,8 +176,8 @@ class DebugView(View):
     unavailable: dict[str, str]
 
 
-def drift_body(counts: Mapping[DriftKind, int], newest: Sequence[Row]) -> dict[str, Any]:
+def drift_body(counts: Mapping[str, int], newest: Sequence[Row]) -> dict[str, Any]:
     """Return a DriftView's content."""
     plain = ("kind", "field", "was", "run_id", "shard", "found_at")
     recent = [{name: row[name] for name in plain} | {"now": row["has_now"]} for row in newest]
-    return {"counts": {kind.value: count for kind, count in counts.items()}, "recent": recent}
+    return {"counts": counts, "recent": recent}

@@ -272,6 +272,7 @@ async def test_drift_is_written_down_once_however_often_its_event_is_read(
     drift = (
         FieldDrifted(kind=DriftKind.RETYPED, field="price", was=("number",), now=("string",)),
         FieldDrifted(kind=DriftKind.NEW, field="roi", was=(), now=("object",)),
+        FieldDrifted(kind="of_a_later_release", field="symbol", was=("text",), now=("text",)),
     )
     shard = (await publish_shard(publisher, topics, run_id, "1", ["a"])).model_copy(update={"drift": drift})
     events = [*started(run_id, "1"), shard, shard]
@@ -282,6 +283,7 @@ async def test_drift_is_written_down_once_however_often_its_event_is_read(
     assert [tuple(row) for row in rows] == [
         ("coingecko", run_id, "1", "retyped", "price", ["number"], ["string"], NOW),
         ("coingecko", run_id, "1", "new", "roi", [], ["object"], NOW),
+        ("coingecko", run_id, "1", "of_a_later_release", "symbol", ["text"], ["text"], NOW),
     ]
 
 
@@ -294,7 +296,7 @@ async def test_a_run_unlike_those_before_it_is_told_to_be_and_succeeds_all_the_s
     for number in range(1, 11):
         await pool.execute(
             """INSERT INTO etl_runs (run_id, source, status, fetched, unchanged, price_moves, started_at, last_event_at)
-               VALUES ($1, 'coingecko', 'succeeded', 250, 50, $2::jsonb, $3, $3)""",
+               VALUES ($1, 'coingecko', 'succeeded', 250, 50, $2::jsonb || '{"of_a_later_release": 1}', $3, $3)""",
             *(uuid4(), moves.model_dump_json(), NOW - number * timedelta(minutes=5)),
         )
     async with normalizer_running(connection, database_url, topics):
@@ -309,7 +311,7 @@ async def test_a_run_unlike_those_before_it_is_told_to_be_and_succeeds_all_the_s
         (end,) = ends(await read_all(connection, topics.runs, lambda found: bool(ends(found))))
     assert isinstance(end, RunSucceeded)
     assert end.price_moves == PriceMoves(compared=60, median_percent=35.0, large_share=1.0)
-    assert [anomaly.kind.value for anomaly in end.anomalies] == ["row_count", "price_moves", "large_price_moves"]
+    assert [anomaly.kind for anomaly in end.anomalies] == ["row_count", "price_moves", "large_price_moves"]
     assert end.anomalies[0].words == "60 rows, usually 250"
     row = await pool.fetchrow("SELECT price_moves::text, anomalies::text FROM etl_runs WHERE run_id = $1", run_id)
     assert row is not None

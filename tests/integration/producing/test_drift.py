@@ -21,7 +21,7 @@ def shaped(numbers: Sequence[int], price: object, **more: object) -> list[dict[s
     return [row | more for row in coins(numbers, price=price)]
 
 
-def drift(story: Story) -> list[tuple[DriftKind, str]]:
+def drift(story: Story) -> list[tuple[str, str]]:
     return [(one.kind, one.field) for event in story.published for one in event.drift]
 
 

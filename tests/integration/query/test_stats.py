@@ -79,16 +79,21 @@ async def test_an_unusual_run_says_what_is_unusual_in_every_list(api: Api, datab
 
 
 async def test_a_source_shows_what_has_drifted_counted_and_the_newest_first(api: Api, database: Any) -> None:
-    found = [("new", "roi", [], ["object"]), ("retyped", "price", ["number"], ["string"]), ("new", "tags", [], ["array"])]
+    found = [
+        ("of_a_later_release", "id", [], []),
+        ("new", "roi", [], ["object"]),
+        ("retyped", "price", ["number"], ["string"]),
+        ("new", "tags", [], ["array"]),
+    ]
     for minutes, (kind, name, was, now) in enumerate(found):
         await database.execute(
             """INSERT INTO schema_drift (run_id, shard, field, kind, source, was, has_now, found_at)
                VALUES ($1, '1', $2, $3, 'coingecko', $4, $5, $6)""",
             *(UUID(int=1), name, kind, was, now, LONG_AGO + timedelta(minutes=minutes)),
         )
-    coingecko, paprika, _ = (await api.get("/stats/sources")).body["sources"]
-    assert coingecko["drift"]["counts"] == {"new": 2, "missing": 0, "retyped": 1}
-    assert [one["field"] for one in coingecko["drift"]["recent"]] == ["tags", "price", "roi"]
+    coingecko, paprika, *_ = (await api.get("/stats/sources")).body["sources"]
+    assert coingecko["drift"]["counts"] == {"new": 2, "missing": 0, "retyped": 1, "of_a_later_release": 1}
+    assert [one["field"] for one in coingecko["drift"]["recent"]] == ["tags", "price", "roi", "id"]
     assert coingecko["drift"]["recent"][1] == {
         "kind": "retyped",
         "field": "price",
@@ -96,7 +101,7 @@ async def test_a_source_shows_what_has_drifted_counted_and_the_newest_first(api:
         "now": ["string"],
         "run_id": str(UUID(int=1)),
         "shard": "1",
-        "found_at": "2026-01-02T03:05:05Z",
+        "found_at": "2026-01-02T03:06:05Z",
     }
     assert paprika["drift"] == {"counts": {"new": 0, "missing": 0, "retyped": 0}, "recent": []}
 
