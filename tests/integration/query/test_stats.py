@@ -86,7 +86,7 @@ async def test_a_source_shows_what_has_drifted_counted_and_the_newest_first(api:
                VALUES ($1, '1', $2, $3, 'coingecko', $4, $5, $6)""",
             *(UUID(int=1), name, kind, was, now, LONG_AGO + timedelta(minutes=minutes)),
         )
-    coingecko, paprika, _ = (await api.get("/stats/sources")).body["sources"]
+    coingecko, paprika, *_ = (await api.get("/stats/sources")).body["sources"]
     assert coingecko["drift"]["counts"] == {"new": 2, "missing": 0, "retyped": 1}
     assert [one["field"] for one in coingecko["drift"]["recent"]] == ["tags", "price", "roi"]
     assert coingecko["drift"]["recent"][1] == {
