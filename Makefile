@@ -83,9 +83,10 @@ migration: .venv/installed ## A new, empty migration with its rollback: make mig
 	@$(PY) -m services.cli migrate new "$(NAME)"
 
 .PHONY: images
-images: ## Build the images, dated by the commit (KASPARRO_VERSION=0.1.0: their tag)
+images: ## Build the images, dated by the commit (KASPARRO_VERSION=0.1.0: their tag, and the version that they tell)
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker compose -f docker-compose.yml -f deploy/compose.sandbox.yml --profile '*' build \
-	    --build-arg SOURCE_DATE_EPOCH --build-arg REVISION=$$(git rev-parse HEAD) $(ARGS)
+	    --build-arg SOURCE_DATE_EPOCH --build-arg REVISION=$$(git rev-parse HEAD) \
+	    $(if $(KASPARRO_VERSION),--build-arg VERSION=$(KASPARRO_VERSION)) $(ARGS)
 
 .PHONY: up
 up: ## Everything in containers, built, started and healthy (SANDBOX=always: made-up providers; ARGS="--scale normalizer=3")

@@ -118,6 +118,7 @@ class Poller:
             with self.measures.stage("fetch"), self.tracer.span("fetch", parent=trace):
                 answer = await self._fetched(command)
         except FetchFailedError as error:
+            self.measures.shard_failed()
             log.warning("shard_failed", error=str(error))
             await self._tell(record, self._failed(command, str(error)))
             return

@@ -102,7 +102,8 @@ def project() -> Iterator[Project]:
     """Built and started from nothing, and nothing is left of it."""
     project = Project()
     try:
-        project.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "600")
+        project.compose("--profile", "*", "build")  # those of optional sources too, which `up` leaves out
+        project.compose("up", "--detach", "--wait", "--wait-timeout", "600")
         yield project
     finally:
         project.compose("--profile", "operator", "down", "--volumes", "--remove-orphans")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from libs.contracts.cursors import ShapeCursor
@@ -37,7 +38,7 @@ async def shape(bench: Bench) -> ShapeCursor:
 
 
 async def test_each_change_of_a_field_is_told_once_and_not_again_after_a_restart(bench: Bench) -> None:
-    with capture_logs() as logs:
+    with capture_logs([merge_contextvars]) as logs:
         replica = bench.start(coingecko(bench, 100))
         serve_pages(bench, shaped(range(100), 1, market_cap=5))
         assert drift(await bench.run()) == [], "what nobody knew before is no drift"

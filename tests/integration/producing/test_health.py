@@ -18,7 +18,7 @@ from libs.kafka.connection import KafkaConnection
 from libs.kafka.tailing import open_end_probe
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
-from libs.producing.fetching import Answer, Permit
+from libs.producing.fetching import Answer, FetchFailedError, Permit
 from libs.producing.health import ProducerHealth, watching
 from libs.producing.replica import Replica
 from libs.producing.telling import Telling, telling_of
@@ -92,6 +92,28 @@ async def test_a_fetch_that_never_ends_is_a_stall_and_no_other_wait_is(bench: Be
         fetcher.let_go.set()
         await eventually(lambda: producer.says("ok", 200, 200), "it goes on", DEADLINE_SECONDS)
         assert (await bench.story(run_id)).counts() == (0, 0, 0, 0)
+
+
+@dataclass
+class Refused:
+    """A fetcher whose provider refuses us."""
+
+    source: Source
+
+    async def shards(self) -> Sequence[str]:
+        return ["1"]
+
+    async def fetch(self, shard: str, permit: Permit) -> Answer:  # noqa: ARG002 a Fetcher is given them
+        raise FetchFailedError("401 Unauthorized")
+
+
+async def test_a_shard_that_a_provider_refuses_is_counted_as_failed(bench: Bench) -> None:
+    async with watched(
+        bench.replica(Refused(bench.named(coingecko.SOURCE))), telling_of("producer-test", bench.source, SystemClock())
+    ) as producer:
+        assert (await bench.story(await bench.command())).errors == ["401 Unauthorized"]
+        told = Exposition((await producer.get("/metrics"))[1])
+        assert told.value("kasparro_shards_total", source=bench.source, outcome="failed") == 1
 
 
 async def test_without_kafka_it_waits_and_is_not_to_be_restarted(bench: Bench) -> None:

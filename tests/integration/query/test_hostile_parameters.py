@@ -160,7 +160,8 @@ async def test_nothing_in_a_parameter_is_5xx_or_touches_a_table_or_asks_for_a_ru
     assert statuses <= {200, 400, 404}
     assert asked > 1_000
     assert await everything_in(database) == rows
-    assert [len(await read_to_end(connection, topic)) for topic in created_topics.commands.values()] == [0, 0, 0]
+    for topic in created_topics.commands.values():
+        assert await read_to_end(connection, topic) == []
 
 
 async def test_names_and_ids_of_requests_may_be_anything(api: Api, rows: Held, database: Any) -> None:
