@@ -94,7 +94,7 @@ def test_all_three_sources_are_run(project: Project) -> None:
 @pytest.mark.parametrize("service", ["normalizer", "producer-coinpaprika", "query"])
 def test_a_service_that_is_killed_comes_back_and_goes_on(project: Project, service: str) -> None:
     (before,) = project.containers(service)
-    project.compose("exec", "-T", service, "python", "-c", KILL_THE_SERVICE)
+    project.compose("exec", "--detach", service, "python", "-c", KILL_THE_SERVICE)  # it dies with the container
 
     def is_back() -> bool:
         (now,) = project.containers(service)
