@@ -276,7 +276,8 @@ DEAD_LETTERS_UNSETTLED: Final = Metric(
     name="kasparro_dead_letters_unsettled",
     kind=Kind.GAUGE,
     services=_QUERY,
-    means="Dead letters that nobody has sent back or dropped, as counted a moment ago; absent until they were counted once.",
+    means="Dead letters that nobody has sent back or dropped, as counted a moment ago; 10,000 stands for that or more. "
+    "Absent until they were counted once, and when they could not be counted for more than a minute.",
     advice="Re-drive them once what was wrong is mended, or drop them: `kasparro dead-letters`.",
 )
 HTTP_REQUESTS: Final = Metric(

@@ -21,7 +21,7 @@ def read_gauges(app: web.Application) -> Iterable[Reading]:
     for source, at in app[LAST_SUCCESSES].by_source.items():
         if at is not None:
             yield Reading(metrics.LAST_SUCCESS, (source,), at.timestamp())
-    unsettled = app[UNSETTLED].count
+    unsettled = app[UNSETTLED].count()
     if unsettled is not None:
         yield Reading(metrics.DEAD_LETTERS_UNSETTLED, (), unsettled)
 

@@ -8,7 +8,7 @@ from libs.alerting.findings import LETTERS_MINUTES, ConsumerSeen, DependencySeen
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.lag import LagReader
 from libs.postgres.reading.acquiring import PostgresAwayError, Readers, reading
-from libs.postgres.reading.dead_letters import count_waiting_since
+from libs.postgres.reading.dead_letters import count_waiting
 from libs.postgres.reading.runs import load_failures
 from libs.process.clock import Clock
 from libs.sources.catalogue import SOURCES
@@ -41,7 +41,7 @@ class Lookout:
             try:
                 async with reading(self.readers) as connection:
                     runs = await load_failures(connection, self.sources)
-                    letters = await count_waiting_since(connection, self.clock.utc() - timedelta(minutes=LETTERS_MINUTES))
+                    letters = await count_waiting(connection, self.clock.utc() - timedelta(minutes=LETTERS_MINUTES))
             except PostgresAwayError:  # whoever watches it tells
                 runs = letters = None
         return Snapshot(

@@ -52,11 +52,11 @@ async def count_letters(connection: Connection, wanted: LettersWanted) -> Sequen
     return await connection.fetch(COUNT, wanted.source, wanted.error_class, wanted.run_id, wanted.since)
 
 
-LETTERS_LOOKED_AT: Final = 10_000
-WAITING_SINCE: Final = """
+MOST_COUNTED: Final = 10_000
+WAITING: Final = """
     SELECT source, count(*) AS waiting FROM (
         SELECT letter.source FROM dead_letters AS letter LEFT JOIN dead_letter_settlements AS settled USING (partition)
-        WHERE letter.failed_at >= $1
+        WHERE letter.failed_at >= coalesce($1, '-infinity'::timestamptz)
             AND NOT coalesce(letter.failed_at <= settled.settled_at
                 AND (settled.redriven @> letter.record_offset OR settled.dropped @> letter.record_offset), false)
             AND NOT EXISTS (
@@ -67,7 +67,10 @@ WAITING_SINCE: Final = """
     GROUP BY source"""
 
 
-async def count_waiting_since(connection: Connection, since: datetime) -> dict[str | None, int]:
-    """Return by source how many letters were set aside since then and still wait; enough of them to judge, not all of a flood."""
-    rows = await connection.fetch(WAITING_SINCE, since, LETTERS_LOOKED_AT)
+async def count_waiting(connection: Connection, since: datetime | None) -> dict[str | None, int]:
+    """Return by source how many letters still wait, of all or of those that were set aside since then.
+
+    Counting stops at MOST_COUNTED of them: that says enough of a flood.
+    """
+    rows = await connection.fetch(WAITING, since, MOST_COUNTED)
     return {row["source"]: row["waiting"] for row in rows}
