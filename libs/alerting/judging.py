@@ -1,7 +1,7 @@
 """From findings to incidents, and from incidents to what is said of them: pure, so that "never a storm" can be proved.
 
 Of each key the messages alternate: opened, over, opened, over. One that comes back within AGAIN is over only after QUIET,
-so a thing that flaps says at most six times an hour that it does.
+so what flaps is told of at most six times an hour, and as often that it is over.
 """
 
 from collections.abc import Iterable, Mapping
