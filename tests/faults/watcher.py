@@ -73,7 +73,8 @@ async def watching(connection: KafkaConnection, database_url: str) -> AsyncItera
             task.result()
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
+        # asyncpg's own error is what a statement says that is cancelled in its middle, sometimes.
+        with suppress(asyncio.CancelledError, asyncpg.InternalClientError):
             await task
 
 

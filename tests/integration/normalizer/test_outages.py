@@ -75,6 +75,7 @@ async def test_postgres_killed_and_started_again_is_waited_out(
             async with open_writing_pool(again.url("postgres"), application="test", connections=1, statement_seconds=20) as pool:
                 assert await pool.fetchval("SELECT count(*) FROM raw_coingecko") == 1_000
                 assert await pool.fetchval("SELECT sum(stored) FROM etl_run_progress") == 1_000
+        again.child.reap()  # or it would go on writing while its folder is deleted
 
 
 async def test_a_broker_killed_and_started_again_is_waited_out(
@@ -103,12 +104,13 @@ async def test_a_broker_killed_and_started_again_is_waited_out(
             broker.child.signal(signal.SIGKILL)
             await broker.child.until_ended()
             await asyncio.sleep(5)
-            await start_broker(nursery, kafka_jars, folder / "kafka", port=broker.port)
+            again = await start_broker(nursery, kafka_jars, folder / "kafka", port=broker.port)
             async with open_publisher(connection, timeout_seconds=30) as publisher:
                 await publisher.publish(ticks(topics, 500, 500))
             await eventually(counting(pool, "raw_coingecko", 1_000), "everything stored", 60)
             await eventually(lambda: all_acknowledged(connection, topics, 1_000), "everything acknowledged", 60)
             assert not running.done()
+        again.child.reap()  # the same
 
 
 async def test_it_waits_for_a_database_that_is_not_migrated_yet(
