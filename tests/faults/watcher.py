@@ -33,6 +33,14 @@ class Sample(NamedTuple):
     newest: Mapping[str, int]
 
 
+AWAY = (
+    *(KafkaUnreachableError, OSError, TimeoutError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError),
+    asyncpg.InternalClientError,  # a statement that crossed the server's goodbye; see libs.postgres.errors
+)
+"""What a server that is killed makes of a sample."""
+
+
 @dataclass(slots=True)
 class Watcher:
     """Samples until it is cancelled; while Kafka or Postgres is away there is nothing to see."""
@@ -44,7 +52,7 @@ class Watcher:
     async def watch(self) -> None:
         async with open_checkpoints(self.connection, NORMALIZER_GROUP) as checkpoints:
             while True:
-                with suppress(KafkaUnreachableError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                with suppress(*AWAY):
                     await self._sample_on_one_connection(checkpoints)
                 await asyncio.sleep(SAMPLE_SECONDS)
 
@@ -73,8 +81,7 @@ async def watching(connection: KafkaConnection, database_url: str) -> AsyncItera
             task.result()
     finally:
         task.cancel()
-        # asyncpg's own error is what a statement says that is cancelled in its middle, sometimes.
-        with suppress(asyncio.CancelledError, asyncpg.InternalClientError):
+        with suppress(asyncio.CancelledError):
             await task
 
 
