@@ -22,6 +22,7 @@ from libs.kafka.admin import ensure_topics
 from tests.integration.producing.provider_server import answer, in_turn, open_provider
 from tests.integration.security.conftest import PASSWORD, Secured
 from tests.integration.security.test_let_in import connection_of
+from tests.integration.streaming.conftest import eventually
 from tests.recorded import FIXTURES, ROOT
 
 SECRETS = {
@@ -117,6 +118,13 @@ async def test_a_run_can_be_followed_and_no_secret_and_no_row_is_told(
         }
         async with running(environment, tmp_path):
             run_id, request_id, statuses = await run_until_it_succeeds(f"http://{LOOPBACK}:{port}")
+            # The end is told over HTTP as soon as Kafka has it, and logged a moment later.
+            log = tmp_path / "services.normalizer.log"
+            await eventually(
+                lambda: any("run_ended" in line and run_id in line for line in log.read_text().splitlines()),
+                "a line of the end",
+                DEADLINE_SECONDS,
+            )
     assert HTTPStatus.BAD_GATEWAY in statuses
 
     text = "".join((tmp_path / f"{service}.log").read_text() for service in SERVICES)
