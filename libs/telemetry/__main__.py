@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Final
 
+from libs.telemetry.declaring import Kind, Metric
 from libs.telemetry.labels import Label
-from libs.telemetry.metrics import CATALOGUE, Kind, Metric
+from libs.telemetry.metrics import CATALOGUE
 
 PAGE: Final = Path("docs/metrics.md")
 BEGIN, END = "<!-- the table is written by `make metrics-table` -->\n", "<!-- end of the table -->"

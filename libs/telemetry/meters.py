@@ -16,7 +16,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from libs.telemetry.metrics import BUILD_INFO, Kind, Metric
+from libs.telemetry.declaring import Kind, Metric
+from libs.telemetry.metrics import BUILD_INFO
 
 
 class Reading(NamedTuple):

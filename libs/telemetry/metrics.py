@@ -4,42 +4,10 @@ docs/metrics.md is checked against this, and so are the dashboards and the alert
 end, `_total` on what only grows.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from libs.telemetry import labels
-from libs.telemetry.labels import Label
-
-
-class Kind(StrEnum):
-    """What an instrument is, in Prometheus's words."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Service(StrEnum):
-    """Whose `/metrics` tells it."""
-
-    PRODUCER = "producer"
-    NORMALIZER = "normalizer"
-    QUERY = "query"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric. `advice` is for whoever looks at it at night; `buckets` are the upper bounds of a histogram."""
-
-    name: str
-    kind: Kind
-    services: tuple[Service, ...]
-    means: str
-    advice: str
-    labels: tuple[Label, ...] = ()
-    buckets: tuple[float, ...] = ()
-
+from libs.telemetry.declaring import Kind, Metric, Service
 
 _EVERYONE: Final = (Service.PRODUCER, Service.NORMALIZER, Service.QUERY)
 _PRODUCER: Final = (Service.PRODUCER,)

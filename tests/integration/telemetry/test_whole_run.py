@@ -7,7 +7,8 @@ import pytest
 from libs.contracts.topics import ASSETS_NORMALIZED, SOURCE_TOPICS
 from libs.contracts.trace_context import context_in, read_traceparent
 from libs.kafka.tailing import TopicRecord
-from libs.telemetry.metrics import CATALOGUE, Service
+from libs.telemetry.declaring import Service
+from libs.telemetry.metrics import CATALOGUE
 from tests.exposition import Exposition
 from tests.integration.normalizer.conftest import read_all
 from tests.integration.producing.bench import coins, rows

@@ -8,7 +8,8 @@ from typing import Any
 import promql_parser
 import yaml
 
-from libs.telemetry.metrics import CATALOGUE, Kind
+from libs.telemetry.declaring import Kind
+from libs.telemetry.metrics import CATALOGUE
 
 PROMETHEUS = Path("deploy/prometheus")
 RULE_FILES = sorted(PROMETHEUS.glob("rules/*.yml"))

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from libs.telemetry.__main__ import PAGE, page_with_table
+from libs.telemetry.declaring import Kind, Metric
 from libs.telemetry.meters import Meters, Reading
-from libs.telemetry.metrics import CATALOGUE, DEPENDENCY_UP, RUN_SECONDS, TICKS, Kind, Metric
+from libs.telemetry.metrics import CATALOGUE, DEPENDENCY_UP, RUN_SECONDS, TICKS
 from tests.exposition import Exposition
 
 UNITS = ("seconds", "bytes", "messages", "records", "info", "remaining", "up", "status", "unsettled")
