@@ -1,6 +1,6 @@
 """GET /metrics of a worker while it waits, and what it says of the lag while it works."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 
@@ -17,7 +17,7 @@ from libs.telemetry.serving import HealthAddress, serving_health
 from services.normalizer.health import Health
 from services.normalizer.wiring import Topics
 from tests.exposition import Exposition
-from tests.integration.normalizer.conftest import NOW, PARTITIONS, normalizer_running, raw_tick, record_of
+from tests.integration.normalizer.conftest import PARTITIONS, normalizer_running, raw_tick, record_of
 from tests.integration.streaming.conftest import eventually
 
 NO_DATABASE = f"postgresql://nobody:nothing@{LOOPBACK}:1/none"
@@ -79,7 +79,7 @@ async def test_the_lag_is_the_age_of_the_oldest_unapplied_tick_and_falls_to_0(
         await eventually(lambda: lag_is(0), "it has nothing to do", DEADLINE_SECONDS)
         async with pool.acquire() as other, other.transaction():
             await other.execute(LOCK, LOCK_SPACE, [partition])
-            hour_old = raw_tick("bitcoin", "btc", at=NOW - timedelta(hours=1))
+            hour_old = raw_tick("bitcoin", "btc", at=datetime.now(UTC) - timedelta(hours=1))
             await publisher.publish([record_of(topic, hour_old)])
             await eventually(lambda: lag_is(1), "it has something to do", DEADLINE_SECONDS)
 
