@@ -40,6 +40,8 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/ready"),
         ("GET", "/data"),
         ("GET", "/data/count"),
+        ("GET", "/data/stream"),
+        ("GET", "/data/ws"),
         ("GET", "/data/{asset_uid}"),
         ("GET", "/data/raw/{source}"),
         ("GET", "/data/raw/{source}/{record_id}"),
