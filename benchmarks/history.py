@@ -12,6 +12,7 @@ from typing import NamedTuple
 from benchmarks.answering import KASPARRO, serving
 from benchmarks.ground import Ground
 from benchmarks.load import open_client
+from benchmarks.meters import family_seconds
 from benchmarks.report import Section, say
 from libs.postgres.pool import Connection
 from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, ensure, month_of
@@ -39,7 +40,7 @@ FIVES = """
     SELECT source, n::text, moment, gen_random_uuid(), moment, moment, 100 + random(), 1000000000, 1000000
     FROM generate_series($2::timestamptz, $3::timestamptz - $4::interval, $4::interval) AS moment,
         generate_series(1, $1::integer) AS n, unnest('{coingecko,coinpaprika}'::text[]) AS source"""
-HEAD = "| asked | rows | p50 ms | p99 ms |\n|---|---|---|---|"
+HEAD = "| asked | rows | p50 ms | p99 ms | of Postgres' CPU, ms a page |\n|---|---|---|---|---|"
 TEXT = """\
 {listings:,} listings, two an asset: {hours:,} candles of an hour in {months} months, {ticks:,} ticks in {days} days. One client
 asks for one asset's page after another's, each once, {rounds} times: {disk}. The query service as it is deployed.
@@ -69,19 +70,20 @@ async def compare(ground: Ground, listings: int, months: int, rounds: int) -> Se
     """Fill the history, and ask for pages of it."""
     filled = await _fill(ground, listings // 2, months)
     say(f"{filled.hours:,} candles and {filled.ticks:,} ticks are there")
-    took: dict[str, list[float]] = {}
-    rows: dict[str, int] = {}
+    took: dict[Asked, list[float]] = {}
+    used_ms: dict[Asked, float] = {}
     async with serving(ground, KASPARRO) as port, open_client(port) as client:
-        for number in range(rounds * PAGES_A_ROUND):
-            for asked in _pages(filled.end):
+        for asked in _pages(filled.end):
+            used = family_seconds(ground.postgres_pid)
+            for number in range(rounds * PAGES_A_ROUND):
                 milliseconds, page = await client.page(
                     f"/data/asset{1 + number % filled.assets}/history?{asked.query}&limit=5000"
                 )
                 if len(page["data"]) != asked.rows:
                     raise SystemExit(f"error: {asked.name} has {len(page['data'])} rows, not {asked.rows}")
-                took.setdefault(asked.name, []).append(milliseconds)
-                rows[asked.name] = asked.rows
-    lines = [_line(name, rows[name], sorted(held)) for name, held in took.items()]
+                took.setdefault(asked, []).append(milliseconds)
+            used_ms[asked] = 1_000 * (family_seconds(ground.postgres_pid) - used) / (rounds * PAGES_A_ROUND)
+    lines = [_line(asked, sorted(held), used_ms[asked]) for asked, held in took.items()]
     for line in lines:
         say(line)
     text = TEXT.format(
@@ -94,7 +96,9 @@ async def compare(ground: Ground, listings: int, months: int, rounds: int) -> Se
         disk=await _disk(ground, filled),
         table="\n".join([HEAD, *lines]),
     )
-    return Section("History", text, "median milliseconds of a page", [(name, median(held)) for name, held in took.items()], [])
+    return Section(
+        "History", text, "median milliseconds of a page", [(asked.name, median(held)) for asked, held in took.items()], []
+    )
 
 
 def _pages(end: datetime) -> Sequence[Asked]:
@@ -147,6 +151,6 @@ async def _disk(ground: Ground, filled: Filled) -> str:
     )
 
 
-def _line(name: str, rows: int, took: Sequence[float]) -> str:
-    query, _, what = name.partition(":")
-    return f"| `{query}`,{what} | {rows} | {median(took):.1f} | {took[len(took) * 99 // 100]:.1f} |"
+def _line(asked: Asked, took: Sequence[float], used_ms: float) -> str:
+    query, _, what = asked.name.partition(":")
+    return f"| `{query}`,{what} | {asked.rows} | {median(took):.1f} | {took[len(took) * 99 // 100]:.1f} | {used_ms:.1f} |"
