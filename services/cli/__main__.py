@@ -21,6 +21,8 @@ from services.cli.parts import choose, listed
 from services.cli.printing import print_json
 from services.cli.screen import Screen
 from services.cli.settings import LARGEST_PORT, ROOT, AddressSettings, StateSettings, UpSettings
+from services.cli.status.command import status
+from services.cli.watch.command import watch
 
 app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(migrations.app, name="migrate")
@@ -30,6 +32,8 @@ app.command("run")(runs.run)
 app.command("lag")(lag.lag)
 app.command("replay")(replay.replay)
 app.command("health")(health.health)
+app.command("status")(status)
+app.command("watch")(watch)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
