@@ -18,21 +18,21 @@ class Listing(msgspec.Struct, frozen=True):
     source_id: str
 
 
-class WatchedAsset(msgspec.Struct, frozen=True):
+class WatchedAsset(msgspec.Struct, frozen=True, kw_only=True):
     """A canonical asset, as GET /data and the stream both tell it. Money is in US dollars, changes and spread are per cent."""
 
     asset_uid: str
     version: int
     name: str
-    market_cap_rank: int | None
+    market_cap_rank: int | None = None
     taken: Listing
-    price_usd: Decimal | None
-    market_cap_usd: Decimal | None
-    volume_24h_usd: Decimal | None
-    percent_change_1h: Decimal | None
-    percent_change_24h: Decimal | None
-    percent_change_7d: Decimal | None
-    price_spread_percent: Decimal | None
+    price_usd: Decimal | None = None
+    market_cap_usd: Decimal | None = None
+    volume_24h_usd: Decimal | None = None
+    percent_change_1h: Decimal | None = None
+    percent_change_24h: Decimal | None = None
+    percent_change_7d: Decimal | None = None
+    price_spread_percent: Decimal | None = None
     source_updated_at: datetime
     warnings: tuple[str, ...] = ()
 

@@ -66,11 +66,16 @@ class Board:
         else:
             self._rows.pop(asset_uid, None)
 
+    def forget(self) -> None:
+        """Take that nothing is known any more of what there is; what comes again goes on with its session."""
+        for row in self._rows.values():
+            row.asset = None
+
     def shown(self, most: int) -> Sequence[Row]:
         """Return the rows for which there is room."""
         if self.uids:
             return [self._rows[uid] for uid in self.uids[:most]]
-        return sorted(self._rows.values(), key=_rank)[:most]
+        return sorted((row for row in self._rows.values() if row.asset), key=_rank)[:most]
 
     def flashes(self, now: float) -> bool:
         """Whether something will look different in a moment though nothing changes."""

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
 from libs.process.clock import Clock
@@ -15,7 +16,7 @@ from services.cli.http_api import Api
 from services.cli.watch.assets import Wish
 from services.cli.watch.polling import Polls, Seen
 from services.cli.watch.streaming import BROKEN, Stream, StreamRefusedError
-from services.cli.watch.updates import AssetChanged, AssetRemoved, Link, LinkChanged, Update
+from services.cli.watch.updates import AssetChanged, AssetRemoved, Link, LinkChanged, Reset, Update
 
 POLL_SECONDS: Final = 5.0
 STREAM_AGAIN_SECONDS: Final = 30.0
@@ -54,6 +55,8 @@ class Feed:
                 self._told[asset.asset_uid] = asset.version
             case AssetRemoved(asset_uid=uid):
                 self._told.pop(uid, None)
+            case Reset():
+                self._told.clear()
         return True
 
     async def _followed(self) -> AsyncGenerator[Update, None]:
@@ -66,7 +69,7 @@ class Feed:
                         yield update
                 lost = "the API has ended the stream"
             except StreamRefusedError as refused:
-                if stream.position:  # perhaps for the position, which it need not know for ever
+                if refused.status == HTTPStatus.BAD_REQUEST and stream.position:  # for the position: another API's, perhaps
                     stream.position = ""
                     continue
                 async with aclosing(self._polled(polls, refused)) as polled:

@@ -4,7 +4,7 @@ import msgspec
 
 from services.cli.amounts import UNKNOWN, change
 from services.cli.terminal_text import on_one_line
-from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Update
+from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Reset, Update
 
 
 def json_line(update: Update, *, sandbox: bool) -> bytes | None:
@@ -19,6 +19,8 @@ def json_line(update: Update, *, sandbox: bool) -> bytes | None:
             return _event("removed", position, {"asset_uid": uid}, sandbox=sandbox)
         case Conflated(skipped=skipped, position=position):
             return _event("conflated", position, {"skipped": skipped}, sandbox=sandbox)
+        case Reset(reason=reason, position=position):
+            return _event("reset", position, {"reason": reason}, sandbox=sandbox)
     return None
 
 
@@ -30,7 +32,7 @@ def plain_line(update: Update, *, sandbox: bool) -> bytes | None:
     """Return an update as one line of words; None: it is not about an asset."""
     match update:
         case AssetChanged(asset=asset):
-            price = UNKNOWN if asset.price_usd is None else f"{asset.price_usd} USD"
+            price = UNKNOWN if asset.price_usd is None else f"{str(asset.price_usd).lower()} USD"
             parts = [f"{asset.source_updated_at:%Y-%m-%dT%H:%M:%SZ}", on_one_line(asset.asset_uid), price]
             parts += [f"24 h {change(asset.percent_change_24h)}", asset.taken.source, *asset.warnings]
         case AssetRemoved(asset_uid=uid):

@@ -10,7 +10,7 @@ import msgspec
 from libs.eventsource.parsing import EventParser, EventTooLargeError, ServerSentEvent
 from services.cli.http_api import CONNECT_SECONDS, Api, ApiProblem
 from services.cli.watch.assets import WatchedAsset, Wish
-from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Link, LinkChanged, Update
+from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Link, LinkChanged, Reset, Update
 
 SILENT_SECONDS: Final = 45.0
 """Three heartbeats: whoever has been silent for so long is gone."""
@@ -38,6 +38,10 @@ class _Removed(msgspec.Struct, frozen=True):
 
 class _Conflated(msgspec.Struct, frozen=True):
     skipped: int
+
+
+class _Reset(msgspec.Struct, frozen=True):
+    reason: str
 
 
 class Stream:
@@ -89,6 +93,8 @@ def _updates_of(event: ServerSentEvent) -> Iterator[Update]:
             yield AssetRemoved(msgspec.json.decode(event.text, type=_Removed).asset_uid, position)
         case "conflated":
             yield Conflated(msgspec.json.decode(event.text, type=_Conflated).skipped, position)
+        case "reset":
+            yield Reset(msgspec.json.decode(event.text, type=_Reset).reason, position)
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> StreamRefusedError:

@@ -51,4 +51,11 @@ class Conflated(NamedTuple):
     position: str | None
 
 
-Update = LinkChanged | AssetChanged | AssetRemoved | Conflated
+class Reset(NamedTuple):
+    """What was told may not be what there is: it is to be forgotten, and all there is follows."""
+
+    reason: str
+    position: str | None
+
+
+Update = LinkChanged | AssetChanged | AssetRemoved | Conflated | Reset

@@ -23,7 +23,7 @@ from services.cli.watch.feed import Feed
 from services.cli.watch.lines import json_line, plain_line
 from services.cli.watch.once import show_once
 from services.cli.watch.pipes import PatientWriter
-from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Link, LinkChanged
+from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Link, LinkChanged, Reset
 
 REDRAW_SECONDS: Final = 0.25
 """Between two pictures at least, however much changes."""
@@ -106,6 +106,8 @@ class _OnTerminal:
                         board.remove(uid)
                     case Conflated(skipped=skipped):
                         board.skipped += skipped
+                    case Reset():
+                        board.forget()
                     case LinkChanged():
                         await self._take_link(update)
                 self._changed.set()

@@ -120,5 +120,15 @@ def test_a_picture_says_where_it_comes_from_and_whose_data_they_are() -> None:
     assert "Powered by Coins https://coins" in lines[-1]
 
 
+def test_what_was_forgotten_is_shown_again_when_it_comes_with_its_session() -> None:
+    board = Board()
+    board.take(asset("btc", "10"), 0.0)
+    board.take(asset("eth", "1"), 0.0)
+    board.forget()
+    assert board.shown(5) == []
+    board.take(asset("btc", "11"), 1.0)
+    assert [(row.asset_uid, list(row.prices)) for row in board.shown(5)] == [("btc", [Decimal(10), Decimal(11)])]
+
+
 def test_a_session_without_assets_says_so() -> None:
     assert "no assets yet" in "\n".join(drawn(picture_of(Board())))
