@@ -22,7 +22,7 @@ USUAL_ROWS: Final = 25
 
 def watch(
     uids: Annotated[
-        list[str] | None, typer.Argument(metavar="[UID]...", help="Assets by symbol, such as btc eth; none: the top.")
+        list[str] | None, typer.Argument(metavar="UID", help="Assets by symbol, such as btc eth; none: the top.")
     ] = None,
     top: Annotated[
         int, typer.Option(help="How many, by market-cap rank; as many of them as fit are shown.", min=1, max=MOST_ROWS)
