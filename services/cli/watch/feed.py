@@ -62,41 +62,43 @@ class Feed:
     async def _followed(self) -> AsyncGenerator[Update, None]:
         stream, polls = Stream(self.api, self.wish), Polls(self.api, self.wish)
         while True:
+            heard, why, again = False, "the API has ended the stream", STREAM_AGAIN_SECONDS
             try:
                 async with aclosing(stream.updates()) as streamed:
                     async for update in streamed:
-                        self._wait = FIRST_WAIT_SECONDS
+                        heard, self._wait = True, FIRST_WAIT_SECONDS
                         yield update
-                lost = "the API has ended the stream"
             except StreamRefusedError as refused:
                 if refused.status == HTTPStatus.BAD_REQUEST and stream.position:  # for the position: another API's, perhaps
                     stream.position = ""
                     continue
-                async with aclosing(self._polled(polls, refused)) as polled:
-                    async for update in polled:
-                        yield update
-                continue
+                why, again = f"the stream is refused: {refused}", refused.retry_seconds or again
             except BROKEN as error:
-                lost = str(error) or type(error).__name__
+                why = str(error) or type(error).__name__
+            if not heard:  # refused, or held up on its way: what can be asked for may come all the same
+                async with aclosing(self._polled(polls, why, again)) as polled:
+                    async for update in polled:
+                        heard = True
+                        yield update
+                if heard:
+                    continue
             wait = self._next_wait(stream.retry_seconds)
-            yield LinkChanged(Link.LOST, f"cut off, asking again in {wait:.0f} s", lost)
+            yield LinkChanged(Link.LOST, f"cut off, asking again in {wait:.0f} s", why)
             await self.clock.sleep(wait)
 
-    async def _polled(self, polls: Polls, refused: StreamRefusedError) -> AsyncGenerator[Update, None]:
-        """Poll until it is time to ask for the stream again. What the API refuses here was asked for wrongly."""
-        polling = LinkChanged(Link.POLLING, f"polling every {POLL_SECONDS:g} s", f"the stream is refused: {refused}")
-        until = self.clock.monotonic() + max(POLL_SECONDS, refused.retry_seconds or STREAM_AGAIN_SECONDS)
+    async def _polled(self, polls: Polls, why: str, seconds: float) -> AsyncGenerator[Update, None]:
+        """Poll for so long, or until there is no answer. What the API refuses here was asked for wrongly."""
+        until = self.clock.monotonic() + max(POLL_SECONDS, seconds)
         while self.clock.monotonic() < until:
             try:
                 seen = await polls.look()
             except UseError:
                 raise
-            except CommandError as error:
-                yield LinkChanged(Link.LOST, f"cut off, asking again in {POLL_SECONDS:g} s", str(error))
-            else:
-                yield polling
-                for update in self._news(seen):
-                    yield update
+            except CommandError:
+                return
+            yield LinkChanged(Link.POLLING, f"polling every {POLL_SECONDS:g} s", why)
+            for update in self._news(seen):
+                yield update
             await self.clock.sleep(POLL_SECONDS)
 
     def _news(self, seen: Sequence[Seen]) -> Iterator[Update]:

@@ -1,5 +1,6 @@
 """GET /data/stream as updates: one connection, from where the last one ended."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from http import HTTPStatus
 from typing import Final
@@ -12,6 +13,8 @@ from services.cli.http_api import CONNECT_SECONDS, Api, ApiProblem
 from services.cli.watch.assets import WatchedAsset, Wish
 from services.cli.watch.updates import AssetChanged, AssetRemoved, Conflated, Link, LinkChanged, Reset, Update
 
+HELLO_SECONDS: Final = 5.0
+"""The stream begins with an event; where a proxy holds it back until there is more, it is of no use."""
 SILENT_SECONDS: Final = 45.0
 """Three heartbeats: whoever has been silent for so long is gone."""
 EVENT_STREAM: Final = "text/event-stream"
@@ -64,13 +67,15 @@ class Stream:
             if answer.status != HTTPStatus.OK or answer.content_type != EVENT_STREAM:
                 raise await _refusal(answer)
             parser = EventParser(self.position)
-            async for piece in answer.content.iter_any():
+            piece = await asyncio.wait_for(answer.content.readany(), HELLO_SECONDS)
+            while piece:
                 for event in parser.feed(piece):
                     for update in _updates_of(event):
                         yield update
                     self.position = event.position
                 if parser.retry_ms is not None:
                     self.retry_seconds = parser.retry_ms / 1_000
+                piece = await answer.content.readany()
 
     def _parameters(self) -> list[tuple[str, str]]:
         wanted = [("uid", uid) for uid in self._wish.uids]
