@@ -100,7 +100,7 @@ def _lag(checkpoints: Sequence[Checkpoint], members: int) -> Table:
             [Cell(each.source), _state(each.status), Cell(count(each.lag_messages)), Cell(span(each.lag_seconds)), *cells]
         )
     return Table(
-        f"lag: ticks to read, by partition; {members} {'normalizer reads' if members == 1 else 'normalizers read'}",
+        f"lag: ticks to read, by partition (▲ more than before); {members} {'normalizer reads' if members == 1 else 'normalizers read'}",
         ("source", "state", "all", "oldest", *numbers),
         rows,
         numbers=frozenset({"all", *numbers}),
@@ -111,8 +111,7 @@ def _partition(one: Partition) -> Cell:
     tone = TONES.get(one.status, Tone.PLAIN)
     if not one.lag_messages:
         return Cell("0", Tone.GOOD)
-    grew = " and grows" if one.lag_grew else ""
-    return Cell(f"{count(one.lag_messages)} {one.status}{grew}", tone)
+    return Cell(f"{count(one.lag_messages)}{'▲' if one.lag_grew else ''} {one.status}", tone)
 
 
 def _runs(runs: Sequence[Run], at: datetime) -> Table:

@@ -156,7 +156,7 @@ def test_lag_is_told_for_each_partition_with_whether_it_moves() -> None:
     lagging = checkpoint(partition(0), partition(1, 70, "moving"), partition(2, 7, "stalled", grew=True))
     tables = tables_of(replace(WELL, checkpoints=Checkpoints("g", 2, [lagging])))
     (table,) = [each for each in tables if each.title.startswith("lag")]
-    assert [cell.text for cell in table.rows[0]] == ["csv", "stalled", "77", "1 min", "0", "70 moving", "7 stalled and grows"]
+    assert [cell.text for cell in table.rows[0]] == ["csv", "stalled", "77", "1 min", "0", "70 moving", "7▲ stalled"]
     assert "2 normalizers read" in table.title
 
 
