@@ -27,7 +27,7 @@ _TOLD = """
 
 # Whatever the tellings of a candle's ticks, in any order: the same row. Only ticks that are new count. Who gets here holds the
 # quotes of these listings (quotes.UPSERT_NEWEST locks a row also when it leaves it as it is), so no two of us meet at a candle.
-# The least and the greatest of rows are records without a type, of arrays they are arrays. Prices without the zeros at their end: which of two that are equal was the higher would hang on which came first.
+# Prices without the zeros at their end: which of two that are equal was the higher would hang on which came first.
 _MERGE: Final = """
     INSERT INTO candles_1h AS held (
         source, source_id, started_at, open, high, low, close, ticks,
