@@ -99,8 +99,9 @@ def _lag(checkpoints: Sequence[Checkpoint], members: int) -> Table:
         rows.append(
             [Cell(each.source), _state(each.status), Cell(count(each.lag_messages)), Cell(span(each.lag_seconds)), *cells]
         )
+    readers = "1 normalizer reads" if members == 1 else f"{members} normalizers read"
     return Table(
-        f"lag: ticks to read, by partition (▲ more than before); {members} {'normalizer reads' if members == 1 else 'normalizers read'}",
+        f"lag: ticks to read, by partition (▲ more than before); {readers}",
         ("source", "state", "all", "oldest", *numbers),
         rows,
         numbers=frozenset({"all", *numbers}),
