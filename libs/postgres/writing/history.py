@@ -93,7 +93,7 @@ KEEP: Final[Mapping[bool, str]] = {
     for again, told in ((False, _TOLD_ONCE), (True, _TOLD_AGAIN))
 }
 
-# Ticks whose day is not kept ($1), but whose candle is ($2).
+# Ticks whose day is not kept ($1), but whose candle is ($2). One that is told again before its day is dropped is in its candle.
 KEEP_LATE: Final = f"""
     WITH told AS ({_TOLD_AGAIN.format(which="source_updated_at < $1 AND source_updated_at >= $2")}), late AS (
         INSERT INTO late_ticks AS held (source, source_id, event_time, tick_id)
@@ -101,7 +101,12 @@ KEEP_LATE: Final = f"""
         ON CONFLICT (source, source_id, event_time, tick_id) DO UPDATE SET seen_at = excluded.seen_at
         RETURNING new.source, new.source_id, new.event_time, new.tick_id, (old.tick_id IS NULL)::integer AS is_new
     ), kept AS (
-        SELECT * FROM told JOIN late USING (source, source_id, event_time, tick_id)
+        SELECT source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd,
+            CASE WHEN is_new = 1 AND NOT EXISTS (
+                SELECT FROM quote_history AS held WHERE held.source = late.source AND held.source_id = late.source_id
+                    AND held.event_time = late.event_time AND held.tick_id = late.tick_id
+                OFFSET 0) THEN 1 ELSE 0 END AS is_new
+        FROM told JOIN late USING (source, source_id, event_time, tick_id)
     ){_MERGE}"""  # noqa: S608 - our own parts
 
 

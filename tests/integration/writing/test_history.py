@@ -197,6 +197,19 @@ async def test_a_day_that_was_dropped_counts_nothing_twice_when_its_ticks_come_a
     assert await forgotten(pool, before=START + DAY) == 1
 
 
+async def test_a_tick_that_is_told_again_while_its_late_day_is_still_there_counts_once(pool: Pool) -> None:
+    """Its listing says the same for months; between the edge of keeping and the drop of its day lies a day or more."""
+    stuck = tick("bitcoin", "btc", price="5")
+    await write(pool, [stuck], SHORT)
+    before = await candles_in(pool)
+    for _ in range(2):
+        await write(pool, [stuck], later(4))
+        assert await candles_in(pool) == before
+    assert await drop_old(pool, START + 5 * DAY) == ["quote_history_20260701"]
+    await write(pool, [stuck], later(5))
+    assert await candles_in(pool) == before
+
+
 async def forgotten(pool: Pool, *, before: datetime) -> int:
     async with pool.acquire() as connection:
         return await forget_late(connection, seen_before=before, at_once=10)
