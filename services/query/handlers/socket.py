@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 LARGEST_MESSAGE: Final = 64 * 1024
 """Bytes of what a client sends: a subscription to MOST_UIDS symbols of the greatest length fits."""
 CLOSING_SECONDS: Final = 1.0
+BETWEEN_MESSAGES_SECONDS: Final = 0.1
+"""Between two messages of a client; what it sends faster waits in its socket."""
 
 
 class Subscription(BaseModel):
@@ -87,7 +89,7 @@ async def follow_assets(request: web.Request, asked: StreamAsked) -> web.StreamR
 async def _talk(request: web.Request, socket: web.WebSocketResponse, seat: Seat) -> None:
     writer = await socket.prepare(request)
     try:
-        await _send(socket, "hello", hello_data(seat.reader.position, sandbox=request.app[SERVING].sandbox), seat.reader.position)
+        await _greet(request, socket, seat)
         async with asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(_tell(request, socket, writer, seat))
             listening = tasks.create_task(_listen(request, socket, seat))
@@ -105,22 +107,30 @@ async def _tell(request: web.Request, socket: web.WebSocketResponse, writer: Abs
         if seat.reset:
             seat.reset = False
             await _send(socket, "reset", RESET)
-        if not batch:
+        if not batch and seat.asked.empty():
             await socket.ping()
         for text in batch.as_texts:
             await socket.send_frame(text, WSMsgType.TEXT)
         measures.streamed(WEBSOCKET, len(batch.told), batch.skipped, sum(map(len, batch.as_texts)))
         await writer.drain()
+        if not seat.asked.empty():  # behind its hello nothing comes that the client had wanted before
+            seat.reader, seat.reset = seat.asked.get_nowait()
+            await _greet(request, socket, seat)
     await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the service stops; come again")
 
 
 async def _listen(request: web.Request, socket: web.WebSocketResponse, seat: Seat) -> None:
-    """Take what the client says, until it closes. What is wrong with it is told to it, and changes nothing."""
+    """Take what the client says, until it closes. What is wrong with it is told to it, and changes nothing.
+
+    What has come already is read without giving way, and a place in the log is looked for through all of it: a client that asks
+    and asks would keep everybody waiting.
+    """
     async for message in socket:
         if message.type is WSMsgType.TEXT:
             await _heed(request, socket, seat, message.data)
         elif message.type is WSMsgType.BINARY:
             await _send_error(socket, "message", "must be text")
+        await asyncio.sleep(BETWEEN_MESSAGES_SECONDS)
 
 
 async def _heed(request: web.Request, socket: web.WebSocketResponse, seat: Seat, said: str) -> None:
@@ -135,9 +145,13 @@ async def _heed(request: web.Request, socket: web.WebSocketResponse, seat: Seat,
     except QueryError as error:
         await _send_error(socket, "subscribe", error.detail)
     else:
-        await _send(socket, "hello", hello_data(reader.position, sandbox=request.app[SERVING].sandbox), reader.position)
-        seat.reader, seat.reset = reader, reset
+        await seat.asked.put((reader, reset))
         seat.news.set()
+
+
+async def _greet(request: web.Request, socket: web.WebSocketResponse, seat: Seat) -> None:
+    position = seat.reader.position
+    await _send(socket, "hello", hello_data(position, sandbox=request.app[SERVING].sandbox), position)
 
 
 async def _send(socket: web.WebSocketResponse, event: str, data: Mapping[str, object], position: bytes | None = None) -> None:

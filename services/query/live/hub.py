@@ -38,7 +38,7 @@ LEAVE_SECONDS: Final = 1.0
 
 @dataclass(eq=False)
 class Seat:
-    """A client of the stream. Its own task reads; `reader` may be replaced."""
+    """A client of the stream. Its own task reads; what it asks for instead waits in `asked` until that task takes it."""
 
     transport: str
     reader: Reader
@@ -46,6 +46,8 @@ class Seat:
     life: asyncio.Timeout
     """Runs out when the service stops and the client does not take its end."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Queue[tuple[Reader, bool]] = field(default_factory=lambda: asyncio.Queue(1))
+    """A reader, and whether what the client holds is void. One at a time: who asks faster than it is told waits."""
     reset: bool = False
     """What it holds is void: it must be told so before anything else."""
     sent: int = 0
@@ -146,14 +148,19 @@ class AssetStream:
         return Reader(self._log, wanted, place, held, since), False
 
     async def next_for(self, seat: Seat) -> Batch | None:
-        """Wait until there is something to tell; an empty batch is a heartbeat, None means that the service stops."""
+        """Wait until there is something to tell; None means that the service stops.
+
+        An empty batch is a heartbeat, or that the client must be told of a reset or of what it has asked for first.
+        """
         while not self._leaving:
             seat.news.clear()
+            if not seat.asked.empty():
+                return Batch(seat.reader.place, ())
             if seat.reader.log is not self._log and self._ready.is_set():
                 seat.reader, seat.reset = Reader(self._log, seat.reader.wanted, 0), True
             batch = self._taken_by(seat.reader)
             now = self.clock.monotonic()
-            if batch or now - seat.told_at >= self.heartbeat_seconds:
+            if batch or seat.reset or now - seat.told_at >= self.heartbeat_seconds:
                 seat.told_at = now
                 seat.sent += len(batch.told)
                 seat.skipped += batch.skipped

@@ -90,6 +90,33 @@ async def test_a_mistake_is_told_by_name_and_breaks_nothing(
         await follower.until_holds(btc=1)
 
 
+async def test_a_client_that_asks_and_asks_is_heard_a_few_times_a_second(streaming: Api) -> None:
+    async with connected(streaming) as (socket, follower):
+        began = asyncio.get_running_loop().time()
+        for _ in range(500):
+            await socket.send_str('{"subscribe": {}}')
+        await follower.until(lambda one: len(one.named("hello")) > 5)
+        assert asyncio.get_running_loop().time() - began > 0.3
+        assert len(follower.named("hello")) < 100
+
+
+async def test_behind_the_hello_of_a_subscription_nothing_comes_of_the_one_before(
+    streaming: Api, connection: KafkaConnection, assets_topic: str
+) -> None:
+    """Also where a client has not taken all of what it wanted before; in each round it stops at another place."""
+    many = [(f"a{number}", asset(f"a{number}", 1, padding=20_000)) for number in range(400)]
+    await publish(connection, assets_topic, *many, ("btc", asset("btc", 1)))
+    url = streaming.client.make_url("/data/ws?snapshot=true")
+    for taken in range(4):
+        async with streaming.client.session.ws_connect(url) as socket, asyncio.timeout(60):
+            heard = [json.loads((await socket.receive()).data) for _ in range(1 + taken)]
+            await asyncio.sleep(0.3)  # not a wait: what lies between us fills
+            await socket.send_json({"subscribe": {"uid": ["btc"], "snapshot": True}})
+            while [told["event"] for told in heard].count("hello") < 2:
+                heard.append(json.loads((await socket.receive()).data))
+            assert json.loads((await socket.receive()).data)["data"].get("asset_uid") == "btc"
+
+
 async def test_a_message_of_any_length_is_not_taken(streaming: Api) -> None:
     async with streaming.client.session.ws_connect(streaming.client.make_url("/data/ws")) as socket:
         await socket.receive()
