@@ -38,10 +38,10 @@ def skipped_of(moves: Sequence[Move]) -> list[str]:
 def beyond_reach_of(held: Sequence[Held]) -> list[str]:
     """Say what emptying the tables would lose for good."""
     ticks = [
-        f"{one.source}: {one.ticks_beyond_reach} of {one.ticks} ticks of the history, and the candles of their time, "
-        "are in no record that the topic keeps: the rebuild LOSES them; without --history they stay"
+        f"{one.source}: {one.ticks_beyond_reach} of {one.ticks} ticks and what made {one.candles_beyond_reach} of {one.candles} "
+        "candles of the history are in no record that the topic keeps: the rebuild LOSES them; without --history they stay"
         for one in held
-        if one.ticks_beyond_reach
+        if one.ticks_beyond_reach or one.candles_beyond_reach
     ]
     return ticks + [
         f"{one.source}: {one.raw_rows_beyond_reach} of {one.raw_rows} raw rows and the newest content of "

@@ -48,6 +48,14 @@ COUNT_TICKS: Final = """
     FROM quote_history AS held LEFT JOIN (SELECT DISTINCT tick_id FROM kept_ticks) AS kept USING (tick_id)
     WHERE held.source = $1"""
 
+# A candle outlives its ticks: without the ones that open and close it, it comes back another one, or not at all.
+COUNT_CANDLES: Final = """
+    WITH kept AS (SELECT DISTINCT tick_id FROM kept_ticks)
+    SELECT count(*) AS held, count(*) FILTER (WHERE opening.tick_id IS NULL OR closing.tick_id IS NULL) AS beyond
+    FROM candles_1h AS held
+        LEFT JOIN kept AS opening ON opening.tick_id = open_tick_id LEFT JOIN kept AS closing ON closing.tick_id = close_tick_id
+    WHERE held.source = $1"""
+
 LOAD_VERSIONS: Final = "SELECT asset_uid, version FROM assets"
 
 
@@ -55,7 +63,7 @@ LOAD_VERSIONS: Final = "SELECT asset_uid, version FROM assets"
 class Held:
     """What the tables hold of a source, and how much of it no kept record of its topic would bring back.
 
-    The history's ticks only where it is emptied too.
+    The history's ticks and candles only where it is emptied too.
     """
 
     source: str
@@ -65,6 +73,8 @@ class Held:
     quotes_beyond_reach: int
     ticks: int = 0
     ticks_beyond_reach: int = 0
+    candles: int = 0
+    candles_beyond_reach: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +97,11 @@ async def count_held(
         await connection.execute(ANALYZE_KEPT)
         raw = await connection.fetchrow(COUNT_RAW.format(table=raw_table))
         newest = await connection.fetchrow(COUNT_QUOTES, source)
-        ticks = tuple(await connection.fetchrow(COUNT_TICKS, source) or ()) if history else (0, 0)
+        counts = (COUNT_TICKS, COUNT_CANDLES) if history else ()
+        told = [number for count in counts for number in await connection.fetchrow(count, source) or ()]
     if raw is None or newest is None:
         raise RuntimeError("a count gave no row")
-    return Held(source, raw["held"], raw["beyond"], newest["held"], newest["beyond"], *ticks)
+    return Held(source, raw["held"], raw["beyond"], newest["held"], newest["beyond"], *told)
 
 
 @asynccontextmanager

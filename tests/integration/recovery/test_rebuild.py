@@ -14,6 +14,7 @@ from libs.recovery.replaying import Wish, move, plan
 from libs.recovery.retelling import Retelling, Told
 from libs.recovery.targets import Beginning
 from libs.sources.catalogue import PRIORITIES
+from services.cli.replay_words import beyond_reach_of
 from services.normalizer.wiring import Topics
 from tests.integration.normalizer.conftest import normalizer_running
 from tests.integration.recovery.stories import (
@@ -102,6 +103,25 @@ async def test_a_database_that_was_lost_whole_comes_back_from_the_topics_runs_an
     assert await published_assets(connection, topics.assets) == await asset_versions(pool)
 
 
+async def test_candles_that_have_outlived_their_ticks_are_told_to_be_lost(
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+) -> None:
+    """Where ticks are kept for no longer than the topic has them, every tick is within reach, and years of candles are not."""
+    await live_through(publisher, topics)
+    await normalize_all(connection, database_url, pool, topics)
+    whole = Tables(TABLES.raw, TABLES.priorities, history=True)
+    await pool.execute(
+        "UPDATE candles_1h SET open_tick_id = gen_random_uuid() WHERE (source, source_id, started_at) = "
+        "(SELECT source, source_id, started_at FROM candles_1h WHERE source = 'coingecko' LIMIT 1)"
+    )
+    held = {one.source: one for one in await survey(connection, pool, whole, topics.raw)}
+    assert {name: (one.ticks_beyond_reach, one.candles_beyond_reach) for name, one in held.items()} == {
+        "coingecko": (0, 1),
+        "coinpaprika": (0, 0),
+    }
+    assert "what made 1 of" in beyond_reach_of(list(held.values()))[0]
+
+
 async def test_one_source_is_rebuilt_while_the_assets_of_the_others_stay_right(
     connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
 ) -> None:
@@ -141,6 +161,7 @@ async def test_an_asset_that_the_topics_do_not_bring_back_is_gone_for_subscriber
     held = {one.source: one for one in await survey(connection, pool, whole, topics.raw)}
     assert (held["coingecko"].quotes_beyond_reach, held["coinpaprika"].quotes_beyond_reach) == (1, 0)
     assert (held["coingecko"].ticks > 200, held["coingecko"].ticks_beyond_reach) == (True, 0)
+    assert (held["coingecko"].candles > 0, held["coingecko"].candles_beyond_reach) == (True, 0)
     await rebuild_and_tell(connection, pool, publisher, topics)
     await normalize_all(connection, database_url, pool, topics)
     assert await snapshot(pool) == before
