@@ -85,7 +85,8 @@ async def _candles(connection: Connection, asked: HistoryAsked, listings: Sequen
     starts = [row["started_at"] for row in rows]
     behind = (await load_around(connection, listings, interval, stop)).behind
     is_last = behind is None or behind >= end
-    page_end = end if is_last else starts[-1] + width
+    # Without a row here, what was found at first has been dropped since: go on behind where it was.
+    page_end = end if is_last else starts[-1] + width if starts else stop
     gaps = gaps_between(Span(start, page_end), starts, width, Series(around.before, behind))
     return _Found([candle_body(row) for row in rows], gaps, None if is_last else encode_cursor(_bound_to(asked), page_end, ""))
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from libs.domain.candles import Interval
+from libs.domain.candles import Interval, Span
+from libs.domain.identity import Listing
 from libs.postgres.pool import Pool
 from libs.postgres.reading.history import STATEMENTS
 from libs.postgres.writing.chunks import Destination
@@ -20,6 +21,8 @@ from libs.postgres.writing.history import History
 from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, ensure, month_of
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.postgres.writing.ticks import Tick
+from services.query.handlers.history import HistoryAsked
+from services.query.handlers.history import _candles as find_candles
 from tests.integration.query.answers import Answered, Api
 from tests.integration.query.test_plans import nodes
 from tests.integration.writing.conftest import COINGECKO, COINPAPRIKA, START, numbered, place_of, tick, write_chunk
@@ -104,6 +107,33 @@ async def test_a_walk_meets_each_candle_and_each_gap_once(api: Api, pool: Pool) 
                 cursor = f"&cursor={page['next_cursor']}"
             assert met == whole["data"]
             assert gaps == whole["gaps"]
+
+
+class Vanishing:
+    """A connection behind whose first answer the oldest candles are dropped, as by retention or a rebuild."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    async def fetchrow(self, *asked: Any) -> Any:
+        row = await self.connection.fetchrow(*asked)
+        await self.connection.execute("DELETE FROM candles_1h WHERE started_at = $1", START)
+        return row
+
+    async def fetch(self, *asked: Any) -> Any:
+        return await self.connection.fetch(*asked)
+
+
+async def test_a_page_whose_candles_are_dropped_while_it_is_read_leads_on_to_the_next(pool: Pool) -> None:
+    await tell(pool, [tick("bitcoin", "btc", minute=minute) for minute in (0, 300)])
+    asked = HistoryAsked.model_validate({"asset_uid": "btc", "limit": 2})
+    listings, span = [Listing("coingecko", "bitcoin")], Span(START, START + 24 * HOUR)
+    async with pool.acquire() as connection:
+        vanishing: Any = Vanishing(connection)
+        page = await find_candles(vanishing, asked, listings, span)
+        assert (page.rows, page.next_cursor is None) == ([], False)
+        rest = await find_candles(connection, asked.model_copy(update={"cursor": page.next_cursor}), listings, span)
+    assert [row["started_at"] for row in rest.rows] == [START + 5 * HOUR]
 
 
 async def test_gaps_are_inside_the_series_whatever_the_page_shows_of_it(api: Api, pool: Pool) -> None:
