@@ -11,7 +11,7 @@ from services.query.keys import STREAM
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve
-from tests.integration.query.following import Follower, asset, events_of, following, publish, resumed
+from tests.stream_follower import Follower, asset, events_of, following, publish, resumed
 
 PADDING = 8_000
 
