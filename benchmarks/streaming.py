@@ -218,7 +218,7 @@ async def _clients(port: int, clients: int, queries: Sequence[str]) -> AsyncIter
 
 
 async def _heard(process: asyncio.subprocess.Process) -> Heard:
-    said, _ = await process.communicate()
+    said, _ = await process.communicate(b"")  # which ends its input
     if process.returncode != 0:
         raise SystemExit("error: the clients of the stream have ended")
     return msgspec.json.decode(said, type=Heard)
