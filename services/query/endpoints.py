@@ -53,6 +53,8 @@ class Endpoint(Generic[Asked]):
     problems: tuple[type[QueryError], ...] = ()
     description: str = ""
     data: bool = False
+    other_media: Mapping[str, str] = field(default_factory=dict)
+    """Media types that an answer may have instead of JSON, by what `Accept` asks for, with what each holds."""
     media: str = "application/json"
     """Of its answers. What is no JSON its handler writes itself."""
     path_parameters: frozenset[str] = field(init=False)
@@ -104,7 +106,7 @@ def _given(request: web.Request, parameters: type[Asked], in_path: frozenset[str
     }
     if repeated := next((name for name in given.keys() - parameters.repeatable if len(query.getall(name)) > 1), None):
         raise InvalidParameterError(f"{repeated}: given more than once", parameter=repeated)
-    taken = parameters.model_fields.keys() - in_path
+    taken = {declared.alias or name for name, declared in parameters.model_fields.items()} - in_path
     if unknown := given.keys() - taken:
         known = ", ".join(sorted(taken)) or "none"
         first = min(unknown)

@@ -125,11 +125,12 @@ def _answer(endpoint: Endpoint[Any], status: HTTPStatus, model: type[BaseModel])
     names = ["X-Request-Id"]
     names += ["ETag", "Link", "X-Attribution"] if endpoint.data else []
     names += ["Location"] if status == HTTPStatus.ACCEPTED else []
-    content = {} if status == HTTPStatus.SWITCHING_PROTOCOLS else {"content": {endpoint.media: {"schema": _reference(model)}}}
+    other = {media: {"schema": {"type": "string", "description": held}} for media, held in endpoint.other_media.items()}
+    content = {"content": {endpoint.media: {"schema": _reference(model)}, **other}}
     return {
         "description": (model.__doc__ or status.phrase).strip(),
         "headers": {name: {"schema": {"type": "string"}} for name in names},
-        **content,
+        **(content if status != HTTPStatus.SWITCHING_PROTOCOLS else {}),
     }
 
 

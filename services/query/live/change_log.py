@@ -28,8 +28,8 @@ RESUMABLE_MS = 20 * 3_600_000
 TOMBSTONE_MS = 24 * 3_600_000
 
 
-class TopicMadeAnewError(Exception):
-    """Offsets have gone back: what was read is not what the topic holds now."""
+class ReadAnewError(Exception):
+    """What was read is not what the topic holds: its offsets have gone back, or compaction has removed what was not read yet."""
 
 
 @dataclass(slots=True)
@@ -82,9 +82,14 @@ class ChangeLog:
         self.caught_up = tuple(self._ends)
 
     def append(self, record: TopicRecord) -> None:
-        """Take a record. Raises TopicMadeAnewError. What is no asset, or older than what is here, moves the position alone."""
-        if record.offset < self._ends[record.partition]:
-            raise TopicMadeAnewError(f"partition {record.partition}: {record.offset} after {self._ends[record.partition] - 1}")
+        """Take a record. Raises ReadAnewError. What is no asset, or older than what is here, moves the position alone.
+
+        Nobody writes to the topic in transactions, so an offset that is missing behind what was there at first was a version
+        that a client of another process may have: nobody here could say what is to be told as removed.
+        """
+        due = self._ends[record.partition]
+        if record.offset < due or (self.caught_up and record.offset > due):
+            raise ReadAnewError(f"partition {record.partition}: offset {record.offset} came where {due} was due")
         self._ends[record.partition] = record.offset + 1
         self.newest_ms = max(self.newest_ms, record.timestamp_ms)
         try:

@@ -12,7 +12,7 @@ import structlog
 from libs.kafka.errors import KafkaUnreachableError, WedgedProducerError
 from libs.kafka.tailing import EndProbe, Tail, TopicRecord
 from libs.process.clock import Clock
-from services.query.live.change_log import ChangeLog, TopicMadeAnewError
+from services.query.live.change_log import ChangeLog, ReadAnewError
 from services.query.live.positions import Position
 from services.query.live.reading import Batch, Held, Reader
 from services.query.live.wanted import Wanted
@@ -73,14 +73,14 @@ class AssetStream:
     _leaving: bool = False
 
     async def follow(self) -> None:
-        """Read for ever; outages are waited out, and a topic that was made anew is read anew."""
+        """Read for ever; outages are waited out, and a topic that was made anew, or compacted ahead of us, is read anew."""
         while True:
             try:
                 await self._catch_up()
                 async for records in self.tail:
                     self._take(records)
-            except TopicMadeAnewError as error:
-                log.warning("assets_topic_made_anew", topic=self.tail.topic, error=str(error))
+            except ReadAnewError as error:
+                log.warning("assets_read_anew", topic=self.tail.topic, error=str(error))
                 self._ready.clear()
                 await self.tail.close()
                 self.tail.positions.clear()

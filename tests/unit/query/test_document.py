@@ -43,6 +43,7 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/data/stream"),
         ("GET", "/data/ws"),
         ("GET", "/data/{asset_uid}"),
+        ("GET", "/data/{asset_uid}/history"),
         ("GET", "/data/raw/{source}"),
         ("GET", "/data/raw/{source}/{record_id}"),
         ("POST", "/etl/run/{source}"),

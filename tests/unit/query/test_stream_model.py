@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from libs.kafka.tailing import TopicRecord
-from services.query.live.change_log import ChangeLog
+from services.query.live.change_log import ChangeLog, ReadAnewError
 from services.query.live.changes import Change
 from services.query.live.positions import Position, decode_position
 from services.query.live.reading import Held, Reader
@@ -85,13 +85,9 @@ class Process:
 
     def read_on(self, kafka: Kafka, partition: int, most: int) -> None:
         for one in kafka.logs[partition][self.read[partition] :][:most]:
+            self.read[partition] += 1
             if one is not None:
                 self.log.append(one)
-            self.read[partition] += 1
-
-    def read_all(self, kafka: Kafka) -> None:
-        for partition in range(PARTITIONS):
-            self.read_on(kafka, partition, len(kafka.logs[partition]))
 
 
 @dataclass
@@ -167,7 +163,19 @@ class StreamMachine(RuleBasedStateMachine):
 
     @rule(process=st.integers(0, 1), partition=st.integers(0, PARTITIONS - 1), most=st.integers(1, 8))
     def read(self, process: int, partition: int, most: int) -> None:
-        self.processes[process].read_on(self.kafka, partition, most)
+        try:
+            self.processes[process].read_on(self.kafka, partition, most)
+        except ReadAnewError:
+            self.read_anew(process)
+
+    def read_anew(self, process: int) -> None:
+        """As hub does: compaction was ahead of it, and its clients are told to forget what they hold."""
+        old, new = self.reread(process)
+        for client in self.clients:
+            if client.process is old:
+                client.process, client.reader = new, Reader(new.log, client.wanted, 0)
+                client.held.clear()
+                client.last_id = new.log.beginning.decode()  # the id of `reset`
 
     @rule(keep=st.integers(0, 3))
     def compact(self, keep: int) -> None:
@@ -175,16 +183,21 @@ class StreamMachine(RuleBasedStateMachine):
 
     @rule(process=st.integers(0, 1))
     def restart(self, process: int) -> None:
-        """It reads all there is, in the order of its times as hub does, and only then lets anybody in."""
+        """It reads all there is, and only then lets anybody in."""
+        old, new = self.reread(process)
+        for client in self.clients:
+            if client.process is old:
+                client.come_again(new, self.kafka.now_ms)
+
+    def reread(self, process: int) -> tuple[Process, Process]:
+        """Put one that has read all there is, in the order of its times as hub does, in the place of another."""
         there = sorted((one for log in self.kafka.logs for one in log if one is not None), key=lambda one: one.timestamp_ms)
         new = Process(read=[len(log) for log in self.kafka.logs])
         for one in there:
             new.log.append(one)
         new.log.note_caught_up()
         old, self.processes[process] = self.processes[process], new
-        for client in self.clients:
-            if client.process is old:
-                client.come_again(new, self.kafka.now_ms)
+        return old, new
 
     @rule(process=st.integers(0, 1), wanted=st.sampled_from(WANTED))
     def arrive(self, process: int, wanted: Wanted) -> None:
@@ -212,8 +225,9 @@ class StreamMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All is read and told: every client holds what there is of what it wants, and nothing else."""
-        for process in self.processes:
-            process.read_all(self.kafka)
+        for process in range(len(self.processes)):
+            for partition in range(PARTITIONS):
+                self.read(process, partition, len(self.kafka.logs[partition]))
         truth = self.kafka.truth()
         for client in self.clients:
             for _ in range(1_000):
