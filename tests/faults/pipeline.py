@@ -146,6 +146,8 @@ class Pipeline:
 
         try:
             await self.until(quiet, seconds, "quiet")
+            # The ends of the logs were not read at one moment: a run's end may have come between its assets' topic and its own.
+            await self.ledger.read_on(5.0)
         except NotQuietError as error:
             raise NotQuietError(f"{state}\n{error}") from error
 
