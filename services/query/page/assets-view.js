@@ -112,11 +112,14 @@ export function assetsView(first, { title }) {
     if (uids.length === 0) return;
     const { signal } = loading;
     try {
+      const asked = uids.filter((uid) => !uid.includes(",")).join(","); // a comma joins them, and none that has one can be asked for
       for (const { interval, label } of TRENDS) {
-        const found = await get(`/data/sparklines${query({ uid: uids, interval })}`, signal);
-        const longest = Math.max(0, ...found.data.map((one) => one.closes.filter((close) => close !== null).length));
+        const { data } = await get(`/data/sparklines${query({ uid: asked, interval })}`, signal);
+        const longest = Math.max(0, ...data.map((one) => one.closes.filter((close) => close !== null).length));
         if (longest < ENOUGH && interval !== TRENDS.at(-1).interval) continue;
-        for (const one of found.data) rows.get(one.asset_uid)?.trend(one.closes);
+        // All begin where the first of them does: the same place is the same time in every row.
+        const begin = Math.min(...data.map((one) => one.closes.findIndex((close) => close !== null)));
+        for (const one of data) rows.get(one.asset_uid)?.trend(one.closes.slice(begin));
         say(parts.trendLabel, `Trend, ${label}`);
         return;
       }

@@ -10,6 +10,8 @@ const HEIGHT = 340;
 const EDGE = { top: 12, right: 76, bottom: 26, left: 8 };
 const LEAST_BODY = 1;
 const WIDEST_CANDLE = 14;
+const FEWEST_SLOTS = 30; // a history that has just begun stands at the right, where it will grow
+const LABEL_HEIGHT = 14;
 
 /**
  * Draw candles `{at, open, high, low, close}` of `step` ms, and gaps `{from, to}`, in ms since 1970.
@@ -17,8 +19,8 @@ const WIDEST_CANDLE = 14;
  * Returns the picture, and where things are in it: `x(ms)`, `y(price)`, `left`, `right`, `bottom`.
  */
 export function plot(candles, gaps, step, width) {
-  const from = candles[0].at;
   const to = candles.at(-1).at + step;
+  const from = Math.min(candles[0].at, to - FEWEST_SLOTS * step);
   const [low, high] = range(candles);
   const inner = { left: EDGE.left, right: width - EDGE.right, top: EDGE.top, bottom: HEIGHT - EDGE.bottom };
   const x = linear([from, to], [inner.left, inner.right]);
@@ -27,7 +29,7 @@ export function plot(candles, gaps, step, width) {
     "svg",
     { class: "candles", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, "aria-hidden": "true" },
     draw("defs", {}, hatching()),
-    priceAxis(low, high, y, inner),
+    priceAxis(low, high, y, inner, y(candles.at(-1).close)),
     timeAxis(from, to, x, inner),
     gaps.map((gap) => gapBand(gap, from, to, x, inner)),
     candles.map((candle) => candleShape(candle, step, x, y)),
@@ -47,10 +49,11 @@ function hatching() {
   return draw("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, draw("line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" }));
 }
 
-function priceAxis(low, high, y, { left, right }) {
+function priceAxis(low, high, y, { left, right }, taken) {
   return roundValues(low, high, 5).map((value) => {
     const at = Math.round(y(value)) + 0.5;
-    return draw("g", { class: "axis" }, draw("line", { x1: left, x2: right, y1: at, y2: at }), draw("text", { x: right + 8, y: at + 4 }, price(value)));
+    const label = Math.abs(at - taken) > LABEL_HEIGHT && draw("text", { x: right + 8, y: at + 4 }, price(value));
+    return draw("g", { class: "axis" }, draw("line", { x1: left, x2: right, y1: at, y2: at }), label);
   });
 }
 
