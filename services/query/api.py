@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.query.endpoints import AnyParameters, Endpoint, NoParameters
-from services.query.handlers import assets, dead_letters, etl, gaps, health, incidents, raw_ticks, stats
+from services.query.handlers import assets, dead_letters, etl, gaps, health, history, incidents, raw_ticks, stats
 from services.query.problems import (
     AssetNotFoundError,
     BusyError,
@@ -24,6 +24,7 @@ from services.query.problems import (
 from services.query.views.assets import AssetDetailView, AssetPageView, CountView, RawTickDetailView, RawTickPageView
 from services.query.views.dead_letters import DeadLettersView
 from services.query.views.gaps import GapPageView
+from services.query.views.history import OTHER_MEDIA, HistoryView
 from services.query.views.incidents import IncidentsView
 from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
@@ -83,6 +84,23 @@ DATA: tuple[Endpoint[Any], ...] = (
         answers={OK: RawTickDetailView},
         problems=(UnknownSourceError, RecordNotFoundError, *_POSTGRES),
         data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/{asset_uid:.+}/history",
+        name="get_history",
+        group="data",
+        summary="An asset's past: every tick, or candles, with the gaps between them",
+        description="What the listings that agree with the asset now have said, oldest first: a candle opens with the earliest "
+        "quote and closes with the latest, by event time. `from` and `to` are half-open, and are about when a candle begins. "
+        "A span without a tick has no candle and is named in `gaps`; nothing is filled in. With `Accept: text/csv` or "
+        "`application/x-ndjson` the rows come alone, the next page in `Link`, the gaps in `X-Gaps`.",
+        parameters=history.HistoryAsked,
+        handle=history.get_history,
+        answers={OK: HistoryView},
+        problems=(AssetNotFoundError, InvalidCursorError, *_POSTGRES),
+        data=True,
+        other_media=OTHER_MEDIA,
     ),
     Endpoint(
         method="GET",

@@ -50,6 +50,8 @@ class Endpoint(Generic[Asked]):
     problems: tuple[type[QueryError], ...] = ()
     description: str = ""
     data: bool = False
+    other_media: Mapping[str, str] = field(default_factory=dict)
+    """Media types that an answer may have instead of JSON, by what `Accept` asks for, with what each holds."""
     path_parameters: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,7 +98,7 @@ def _given(request: web.Request, parameters: type[Asked], in_path: frozenset[str
     if len(given) != len(query):
         repeated = next(name for name in given if len(query.getall(name)) > 1)
         raise InvalidParameterError(f"{repeated}: given more than once", parameter=repeated)
-    taken = parameters.model_fields.keys() - in_path
+    taken = {declared.alias or name for name, declared in parameters.model_fields.items()} - in_path
     if unknown := given.keys() - taken:
         known = ", ".join(sorted(taken)) or "none"
         first = min(unknown)

@@ -126,7 +126,10 @@ def _answer(endpoint: Endpoint[Any], status: HTTPStatus, model: type[BaseModel])
     return {
         "description": (model.__doc__ or status.phrase).strip(),
         "headers": {name: {"schema": {"type": "string"}} for name in names},
-        "content": {"application/json": {"schema": _reference(model)}},
+        "content": {
+            "application/json": {"schema": _reference(model)},
+            **{media: {"schema": {"type": "string", "description": held}} for media, held in endpoint.other_media.items()},
+        },
     }
 
 

@@ -1,11 +1,11 @@
 """What callers may ask for, checked at the edge: a value that passes here is one that Postgres takes."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 from libs.contracts.dead_letters import ERROR_CLASSES
 from libs.domain.identity import LONGEST_ASSET_UID, asset_uid_of
@@ -112,6 +112,39 @@ MOMENT = _spelt_as(
     "a time with its zone such as 2026-01-31T12:00:00Z (a + as %2B)",
 )
 Since = Annotated[AwareDatetime, Field(description="Not before this time", ge=EARLIEST, le=LATEST), MOMENT]
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_EPOCH = re.compile(r"\d{1,10}(\.\d{1,6})?|\d{11,14}", re.ASCII)
+_LONGEST_SECONDS = 10
+"""Digits of an epoch in seconds, up to the year 2286; one in milliseconds has had more since 1973."""
+
+
+def _moment(text: object) -> object:
+    """Read a day as its beginning in UTC, and an epoch in seconds or in milliseconds; leave what else is a time as it is."""
+    if not isinstance(text, str):
+        return text
+    if _DATE.fullmatch(text):
+        return f"{text}T00:00:00Z"
+    if _EPOCH.fullmatch(text):
+        whole, _, _ = text.partition(".")
+        return datetime.fromtimestamp(0, UTC) + (
+            timedelta(seconds=float(text)) if len(whole) <= _LONGEST_SECONDS else timedelta(milliseconds=int(text))
+        )
+    return MOMENT.func(text)  # type: ignore[call-arg] # a function of one argument, as we made it
+
+
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=EARLIEST, le=LATEST),
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "ISO 8601 with its zone (a + as %2B), a day (as it begins in UTC), or (milli)seconds since 1970",
+            "examples": ["2026-01-31T12:00:00Z", "2026-01-31", "1769860800"],
+        }
+    ),
+]
 
 
 def known_source(source: str) -> str:

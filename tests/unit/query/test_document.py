@@ -42,6 +42,7 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/data"),
         ("GET", "/data/count"),
         ("GET", "/data/{asset_uid}"),
+        ("GET", "/data/{asset_uid}/history"),
         ("GET", "/data/raw/{source}"),
         ("GET", "/data/raw/{source}/{record_id}"),
         ("POST", "/etl/run/{source}"),
