@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from services.query.endpoints import AnyParameters, Endpoint, NoParameters
-from services.query.handlers import assets, dead_letters, etl, gaps, health, history, incidents, raw_ticks, stats
+from services.query.handlers import assets, dead_letters, etl, gaps, health, history, incidents, raw_ticks, sparklines, stats
 from services.query.problems import (
     AssetNotFoundError,
     BusyError,
@@ -27,6 +27,7 @@ from services.query.views.gaps import GapPageView
 from services.query.views.history import OTHER_MEDIA, HistoryView
 from services.query.views.incidents import IncidentsView
 from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
+from services.query.views.sparklines import SparklinesView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
 
 OK, ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
@@ -58,6 +59,20 @@ DATA: tuple[Endpoint[Any], ...] = (
         parameters=assets.CountAsked,
         handle=assets.count,
         answers={OK: CountView},
+        problems=_POSTGRES,
+        data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/sparklines",
+        name="get_sparklines",
+        group="data",
+        summary="The last prices of some assets, interval by interval, for a small line each",
+        description="The closes of their candles, without the rest: one question for a page of assets. For more see "
+        "`/data/{asset_uid}/history`.",
+        parameters=sparklines.SparklinesAsked,
+        handle=sparklines.get_sparklines,
+        answers={OK: SparklinesView},
         problems=_POSTGRES,
         data=True,
     ),

@@ -41,6 +41,7 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/ready"),
         ("GET", "/data"),
         ("GET", "/data/count"),
+        ("GET", "/data/sparklines"),
         ("GET", "/data/{asset_uid}"),
         ("GET", "/data/{asset_uid}/history"),
         ("GET", "/data/raw/{source}"),
