@@ -285,7 +285,7 @@ async def test_the_token_is_asked_for_and_kept_in_the_tab(open_page: OpenPage) -
     card = page.locator(".card", has=page.get_by_role("heading", name="csv"))
     await card.get_by_role("button").click()
     for token in ("wrong", "right"):
-        await page.get_by_label("Token").fill(token)
+        await page.get_by_label("Token", exact=True).fill(token)
         await page.keyboard.press("Enter")
         if token == "wrong":
             await expect(page.get_by_role("dialog")).to_contain_text("That was not the token")

@@ -17,17 +17,33 @@ export function assetHeading() {
   const value = make("span", { class: "value" });
   const stir = make("span", { class: "stir", "aria-hidden": "true" });
   const figure = make("p", { class: "figure" }, value, stir);
-  const changes = [["percent_change_1h", "1 h"], ["percent_change_24h", "24 h"], ["percent_change_7d", "7 d"]].map(([field, label]) => {
+  const changes = [
+    ["percent_change_1h", "1 h"],
+    ["percent_change_24h", "24 h"],
+    ["percent_change_7d", "7 d"],
+  ].map(([field, label]) => {
     const shown = make("span", { class: "change" });
     return { field, shown, element: make("span", {}, make("i", {}, label), shown) };
   });
   const updated = aged(null);
-  const element = make("div", { class: "asset-heading" }, names, figure, make("p", { class: "changes" }, changes.map((change) => change.element), make("span", {}, make("i", {}, "true as of"), updated)));
+  const element = make(
+    "div",
+    { class: "asset-heading" },
+    names,
+    figure,
+    make(
+      "p",
+      { class: "changes" },
+      changes.map((change) => change.element),
+      make("span", {}, make("i", {}, "true as of"), updated),
+    ),
+  );
   let held = null;
   return {
     element,
     take(asset) {
-      if (held?.name !== asset.name || held?.symbol !== asset.symbol) names.replaceChildren(foreign(asset.name), " ", foreign(asset.symbol, { class: "symbol" }));
+      if (held?.name !== asset.name || held?.symbol !== asset.symbol)
+        names.replaceChildren(foreign(asset.name), " ", foreign(asset.symbol, { class: "symbol" }));
       say(value, dollars(asset.price_usd));
       for (const { field, shown } of changes) showChange(shown, asset[field]);
       setAge(updated, asset.source_updated_at);
@@ -40,7 +56,11 @@ export function assetHeading() {
 /** The figures beside the chart. */
 export function assetFigures() {
   const shown = Object.fromEntries(Object.keys(FIGURES).map((label) => [label, make("dd")]));
-  const element = make("dl", { class: "figures" }, Object.keys(FIGURES).map((label) => make("div", {}, make("dt", {}, label), shown[label])));
+  const element = make(
+    "dl",
+    { class: "figures" },
+    Object.keys(FIGURES).map((label) => make("div", {}, make("dt", {}, label), shown[label])),
+  );
   return {
     element,
     take(asset) {
@@ -67,6 +87,10 @@ export function assetWarnings(warnings) {
     "div",
     { class: "notice warning" },
     make("p", {}, make("strong", {}, "This does not look right, and is shown as it came.")),
-    make("ul", {}, warnings.map((warning) => make("li", {}, WARNINGS[warning] ?? words(warning)))),
+    make(
+      "ul",
+      {},
+      warnings.map((warning) => make("li", {}, WARNINGS[warning] ?? words(warning))),
+    ),
   );
 }

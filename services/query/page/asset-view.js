@@ -19,7 +19,17 @@ export function assetView(first, { title }) {
   const credits = make("p", { class: "credits", "aria-label": "Where the data come from" });
   const chart = candleChart(uid, known(first.interval), (interval) => (location.hash = assetAddress(uid, interval)));
   const body = make("div", { class: "asset-body" }, make("div", { class: "asset-main" }, chart.element), figures.element);
-  const element = make("article", {}, make("p", { class: "back" }, make("a", { href: "#/" }, "← All assets")), message, heading.element, warnings, body, listings, credits);
+  const element = make(
+    "article",
+    {},
+    make("p", { class: "back" }, make("a", { href: "#/" }, "← All assets")),
+    message,
+    heading.element,
+    warnings,
+    body,
+    listings,
+    credits,
+  );
   let version = 0;
   let feed = null;
   const loading = new AbortController();
@@ -29,7 +39,10 @@ export function assetView(first, { title }) {
     const asset = await get(`/data/${encodeURIComponent(uid)}`, signal);
     message.replaceChildren();
     element.classList.remove("stale");
-    showAttribution(asset.attribution.filter((credit) => asset.agreeing.some((listing) => listing.source === credit.source)), credits);
+    showAttribution(
+      asset.attribution.filter((credit) => asset.agreeing.some((listing) => listing.source === credit.source)),
+      credits,
+    );
     show(asset);
     listings.replaceChildren(listingsOf(asset));
   }

@@ -33,7 +33,11 @@ export function assetRow(asset) {
   cells.asset.append(link, warning);
   cells.price.append(make("span", { class: "line" }, stir, value), under);
   cells.updated.append(updated);
-  const row = make("tr", {}, COLUMNS.map((column) => cells[column.key]));
+  const row = make(
+    "tr",
+    {},
+    COLUMNS.map((column) => cells[column.key]),
+  );
   let held = null;
 
   function take(next) {

@@ -22,11 +22,26 @@ const FEW = 8;
  * Without one (null) the first that has something to show is taken.
  */
 export function candleChart(uid, interval, choose) {
-  const stage = make("div", { class: "stage", role: "slider", tabindex: "0", "aria-label": "Candles; arrow keys go from one to the next", "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "No candles yet" });
+  const stage = make("div", {
+    class: "stage",
+    role: "slider",
+    tabindex: "0",
+    "aria-label": "Candles; arrow keys go from one to the next",
+    "aria-valuemin": "0",
+    "aria-valuemax": "0",
+    "aria-valuenow": "0",
+    "aria-valuetext": "No candles yet",
+  });
   const readout = make("p", { class: "readout" });
   const about = make("p", { class: "about" });
   const buttons = INTERVALS.map((each) => make("button", { type: "button", class: "quiet", onclick: () => choose(each) }, each));
-  const element = make("section", { class: "chart", "aria-label": "Price history" }, make("div", { class: "bar" }, make("div", { role: "group", "aria-label": "Interval", class: "intervals" }, buttons), readout), stage, about);
+  const element = make(
+    "section",
+    { class: "chart", "aria-label": "Price history" },
+    make("div", { class: "bar" }, make("div", { role: "group", "aria-label": "Interval", class: "intervals" }, buttons), readout),
+    stage,
+    about,
+  );
   let chosen = interval ?? FIRST;
   let isChosen = interval !== null;
   let held = null;
@@ -56,7 +71,12 @@ export function candleChart(uid, interval, choose) {
   function paint() {
     held.width = stage.clientWidth;
     if (held.candles.length === 0) {
-      stage.replaceChildren(emptiness("No candles here.", "No tick of this asset came in the time that this chart shows. A shorter or a longer interval may have some."));
+      stage.replaceChildren(
+        emptiness(
+          "No candles here.",
+          "No tick of this asset came in the time that this chart shows. A shorter or a longer interval may have some.",
+        ),
+      );
       say(readout, "");
       say(about, "");
       return;
@@ -99,7 +119,14 @@ export function candleChart(uid, interval, choose) {
   stage.addEventListener("blur", () => read(null));
   stage.addEventListener("keydown", (event) => {
     const last = (held?.candles.length ?? 0) - 1;
-    const moved = { ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? last - 1) + 1, Home: 0, End: last, PageUp: (at ?? last) - 10, PageDown: (at ?? last) + 10 }[event.key];
+    const moved = {
+      ArrowLeft: (at ?? last + 1) - 1,
+      ArrowRight: (at ?? last - 1) + 1,
+      Home: 0,
+      End: last,
+      PageUp: (at ?? last) - 10,
+      PageDown: (at ?? last) + 10,
+    }[event.key];
     if (moved === undefined || last < 0) return;
     event.preventDefault();
     read(Math.max(0, Math.min(last, moved)));
@@ -129,7 +156,10 @@ const SPOKEN = { O: "open", H: "high", L: "low", C: "close", "": "" };
 async function fetchCandles(uid, interval, limit, signal) {
   // The pages begin at the oldest: the span is chosen so that one page holds it, to its end.
   const from = Math.floor(Date.now() / STEPS[interval] - limit + 1) * STEPS[interval];
-  const found = await get(`/data/${encodeURIComponent(uid)}/history${query({ interval, limit: limit + 1, from: new Date(from).toISOString() })}`, signal);
+  const found = await get(
+    `/data/${encodeURIComponent(uid)}/history${query({ interval, limit: limit + 1, from: new Date(from).toISOString() })}`,
+    signal,
+  );
   const candles = found.data.map((one) => ({ ...one, at: Date.parse(one.started_at) }));
   const gaps = found.gaps.map((gap) => ({ from: Date.parse(gap.from), to: Date.parse(gap.to) }));
   return { candles, gaps };
@@ -173,6 +203,9 @@ function crossAt(candle, { picture, step }) {
 
 function described({ candles, gaps, step }) {
   const day = step >= STEPS["1d"];
-  const missing = gaps.length ? ` ${count(gaps.length)} ${gaps.length === 1 ? "gap is" : "gaps are"} hatched: nothing came then, and nothing is filled in.` : "";
-  return `${count(candles.length)} candles from ${moment(candles[0].at, { day })} to ${moment(candles.at(-1).at, { day })}. Hollow: rose. Filled: fell.${missing}`;
+  const missing = gaps.length
+    ? ` ${count(gaps.length)} ${gaps.length === 1 ? "gap is" : "gaps are"} hatched: nothing came then, and nothing is filled in.`
+    : "";
+  const [first, last] = [candles[0], candles.at(-1)].map((candle) => moment(candle.at, { day }));
+  return `${count(candles.length)} candles from ${first} to ${last}. Hollow: rose. Filled: fell.${missing}`;
 }

@@ -1,6 +1,7 @@
 // Candles as a picture: bodies, wicks, axes, and hatching where nothing is known. Made anew when the data or the width change.
 //
-// Rising is hollow and falling is filled, so that colour is not the only one to tell. Time is drawn to scale: a gap is as wide as it was.
+// Rising is hollow and falling is filled, so that colour is not the only one to tell. Time is drawn to scale: a gap is as
+// wide as it was.
 
 import { draw } from "./dom.js";
 import { price, tick } from "./format.js";
@@ -46,7 +47,11 @@ function range(candles) {
 }
 
 function hatching() {
-  return draw("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, draw("line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" }));
+  return draw(
+    "pattern",
+    { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    draw("line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" }),
+  );
 }
 
 function priceAxis(low, high, y, { left, right }, taken) {
@@ -62,13 +67,24 @@ function timeAxis(from, to, x, { left, right, bottom }) {
   return times.map((time) => {
     const at = x(time);
     const fits = at > left + 16 && at < right - 16;
-    return fits && draw("g", { class: "axis" }, draw("line", { x1: at, x2: at, y1: bottom, y2: bottom + 4 }), draw("text", { x: at, y: bottom + 18, "text-anchor": "middle" }, tick(time, step)));
+    return (
+      fits &&
+      draw(
+        "g",
+        { class: "axis" },
+        draw("line", { x1: at, x2: at, y1: bottom, y2: bottom + 4 }),
+        draw("text", { x: at, y: bottom + 18, "text-anchor": "middle" }, tick(time, step)),
+      )
+    );
   });
 }
 
 function gapBand(gap, from, to, x, { top, bottom }) {
   const [left, right] = [x(Math.max(gap.from, from)), x(Math.min(gap.to, to))];
-  return right - left >= 1 && draw("rect", { class: "gap", x: left, y: top, width: right - left, height: bottom - top, fill: "url(#hatch)" });
+  return (
+    right - left >= 1 &&
+    draw("rect", { class: "gap", x: left, y: top, width: right - left, height: bottom - top, fill: "url(#hatch)" })
+  );
 }
 
 function candleShape(candle, step, x, y) {

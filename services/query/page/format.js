@@ -7,7 +7,11 @@ const MINUS = "\u2212";
 const fixed = [0, 1, 2, 3, 4, 5, 6].map(
   (digits) => new Intl.NumberFormat(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 );
-const small = new Intl.NumberFormat(LOCALE, { minimumSignificantDigits: 4, maximumSignificantDigits: 4, maximumFractionDigits: 12 });
+const small = new Intl.NumberFormat(LOCALE, {
+  minimumSignificantDigits: 4,
+  maximumSignificantDigits: 4,
+  maximumFractionDigits: 12,
+});
 const short = new Intl.NumberFormat(LOCALE, { notation: "compact", minimumSignificantDigits: 3, maximumSignificantDigits: 3 });
 const whole = new Intl.NumberFormat(LOCALE);
 
@@ -78,7 +82,13 @@ export function duration(ms) {
   return ms < 100_000 ? `${fixed[1].format(ms / 1_000)} s` : age(ms);
 }
 
-const dayAndTime = new Intl.DateTimeFormat(LOCALE, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+const dayAndTime = new Intl.DateTimeFormat(LOCALE, {
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  hour12: false,
+});
 const dayOnly = new Intl.DateTimeFormat(LOCALE, { year: "numeric", month: "short", day: "numeric" });
 const timeOnly = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", hour12: false });
 const dayShort = new Intl.DateTimeFormat(LOCALE, { month: "short", day: "numeric" });

@@ -14,9 +14,18 @@ export function listingsOf(asset) {
     make("h2", { id: "listings-title" }, "Where it comes from"),
     make("p", { class: "why" }, ...why(asset)),
     spread(agreeing, asset),
-    table("Listings that are this asset", agreeing, (quote) => (isSame(quote, taken) ? chip("taken", "good") : chip("agrees", "calm")), asset),
-    losers.length > 0 && make("h3", {}, `${count(losers.length)} of the same symbol that ${losers.length === 1 ? "does" : "do"} not count`),
-    losers.length > 0 && table("Listings that lost", losers, (quote) => chip(quote.reason === "stale" ? "stale" : "another asset", "dull"), asset, { explained: true }),
+    table(
+      "Listings that are this asset",
+      agreeing,
+      (quote) => (isSame(quote, taken) ? chip("taken", "good") : chip("agrees", "calm")),
+      asset,
+    ),
+    losers.length > 0 &&
+      make("h3", {}, `${count(losers.length)} of the same symbol that ${losers.length === 1 ? "does" : "do"} not count`),
+    losers.length > 0 &&
+      table("Listings that lost", losers, (quote) => chip(quote.reason === "stale" ? "stale" : "another asset", "dull"), asset, {
+        explained: true,
+      }),
   );
 }
 
@@ -25,8 +34,12 @@ function why(asset) {
   const named = (listing) => [make("strong", {}, listing.source), " / ", foreign(listing.source_id)];
   const anchored = isSame(taken, anchor) ? ", which also gives it its name and rank" : null;
   return [
-    "Its values are those of ", ...named(taken), anchored,
-    agreeing.length > 1 ? `: the freshest of ${agreeing.length} listings that are the same asset.` : ": no other listing is the same asset.",
+    "Its values are those of ",
+    ...named(taken),
+    anchored,
+    agreeing.length > 1
+      ? `: the freshest of ${agreeing.length} listings that are the same asset.`
+      : ": no other listing is the same asset.",
     ...(anchored ? [] : [" Its name and rank are those of ", ...named(anchor), ", the best ranked."]),
   ];
 }
@@ -38,7 +51,14 @@ function spread(agreeing, asset) {
   const prices = priced.map((quote) => quote.price_usd);
   const [low, high] = [Math.min(...prices), Math.max(...prices)];
   const x = linear([low, high], [8, 312]);
-  const dots = priced.map((quote) => draw("circle", { cx: x(quote.price_usd), cy: 10, r: isSame(quote, asset.taken) ? 6 : 4.5, class: isSame(quote, asset.taken) ? "taken" : "" }));
+  const dots = priced.map((quote) =>
+    draw("circle", {
+      cx: x(quote.price_usd),
+      cy: 10,
+      r: isSame(quote, asset.taken) ? 6 : 4.5,
+      class: isSame(quote, asset.taken) ? "taken" : "",
+    }),
+  );
   const apart = asset.price_spread_percent === null ? "" : `${asset.price_spread_percent.toFixed(3)}% apart`;
   return make(
     "figure",
@@ -49,21 +69,50 @@ function spread(agreeing, asset) {
 }
 
 function table(label, quotes, state, asset, { explained = false } = {}) {
-  const heads = [["Listing"], ["Price, USD", "number"], ["Against it", "number from-phone"], ["Market cap", "number from-tablet"], ["Volume 24 h", "number from-tablet"], ["True as of", "number from-phone"], [""]];
+  const heads = [
+    ["Listing"],
+    ["Price, USD", "number"],
+    ["Against it", "number from-phone"],
+    ["Market cap", "number from-tablet"],
+    ["Volume 24 h", "number from-tablet"],
+    ["True as of", "number from-phone"],
+    [""],
+  ];
   return make(
     "table",
     { class: "quotes", "aria-label": label },
-    make("thead", {}, make("tr", {}, heads.map(([head, className]) => (head ? make("th", { scope: "col", class: className }, head) : make("td"))))),
-    make("tbody", {}, quotes.map((quote) => row(quote, state(quote), asset, explained))),
+    make(
+      "thead",
+      {},
+      make(
+        "tr",
+        {},
+        heads.map(([head, className]) => (head ? make("th", { scope: "col", class: className }, head) : make("td"))),
+      ),
+    ),
+    make(
+      "tbody",
+      {},
+      quotes.map((quote) => row(quote, state(quote), asset, explained)),
+    ),
   );
 }
 
 function row(quote, state, asset, explained) {
-  const apart = quote.price_usd === null || !asset.price_usd ? null : (100 * (quote.price_usd - asset.price_usd)) / asset.price_usd;
+  const apart =
+    quote.price_usd === null || !asset.price_usd ? null : (100 * (quote.price_usd - asset.price_usd)) / asset.price_usd;
   return make(
     "tr",
     {},
-    make("th", { scope: "row" }, make("span", { class: "from" }, quote.source), " ", foreign(quote.name), make("span", { class: "id" }, foreign(quote.source_id)), explained && make("span", { class: "explained" }, quote.explanation)),
+    make(
+      "th",
+      { scope: "row" },
+      make("span", { class: "from" }, quote.source),
+      " ",
+      foreign(quote.name),
+      make("span", { class: "id" }, foreign(quote.source_id)),
+      explained && make("span", { class: "explained" }, quote.explanation),
+    ),
     make("td", { class: "number" }, dollars(quote.price_usd)),
     make("td", { class: "number from-phone" }, percent(apart)),
     make("td", { class: "number from-tablet" }, compactDollars(quote.market_cap_usd)),

@@ -84,10 +84,15 @@ async function found(location, signal) {
 }
 
 function described(run, waited) {
-  if (!run || run.status === "requested") return waited > UNTAKEN_MS ? "No producer has taken it yet. Does one run? One that starts within 10 minutes still takes it." : "Asked for.";
+  if (!run || run.status === "requested")
+    return waited > UNTAKEN_MS
+      ? "No producer has taken it yet. Does one run? One that starts within 10 minutes still takes it."
+      : "Asked for.";
   const { counts } = run;
+  const rows = ["fetched", "unchanged", "stored"].map((name) => `${count(counts[name])} ${name}`).join(", ");
+  const aside = counts.dead_lettered ? `, ${count(counts.dead_lettered)} set aside` : "";
   if (run.status === "running") return `Fetching: ${count(counts.fetched)} rows so far.`;
   if (run.status === "published") return `${count(counts.published)} rows published; the normalizer applies them.`;
-  if (run.status === "succeeded") return `Done in ${duration(run.duration_ms)}: ${count(counts.fetched)} fetched, ${count(counts.unchanged)} unchanged, ${count(counts.stored)} stored${counts.dead_lettered ? `, ${count(counts.dead_lettered)} set aside` : ""}.`;
+  if (run.status === "succeeded") return `Done in ${duration(run.duration_ms)}: ${rows}${aside}.`;
   return `${run.status === "failed" ? "Failed" : "Skipped"}: ${run.error ?? "nobody said why"}`;
 }

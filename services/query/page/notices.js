@@ -26,9 +26,7 @@ export function showService(health) {
 /** Show whose data these are, near them, with the links that the providers ask for. */
 export function showAttribution(credits, place) {
   if (place.childElementCount === credits.length) return;
-  place.replaceChildren(
-    ...credits.map((credit) => make("a", { href: safe(credit.url), rel: "noreferrer" }, credit.text)),
-  );
+  place.replaceChildren(...credits.map((credit) => make("a", { href: safe(credit.url), rel: "noreferrer" }, credit.text)));
 }
 
 /** Tell those who listen and do not look. */

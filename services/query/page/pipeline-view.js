@@ -4,7 +4,8 @@ import { get } from "./api.js";
 import { make } from "./dom.js";
 import { every } from "./live.js";
 import { showFeed, skeleton, trouble } from "./notices.js";
-import { deadLetters, driftAndAnomalies, gaps, incidents, lag, runs } from "./pipeline-panels.js";
+import { deadLetters, driftAndAnomalies, gaps, incidents } from "./pipeline-trouble.js";
+import { lag, runs } from "./pipeline-work.js";
 import { sourceCards } from "./source-card.js";
 
 const LOOK_MS = 5_000;
@@ -20,7 +21,16 @@ export function pipelineView(_route, { title }) {
     panel("letters", "Dead letters", "/stats/dead-letters", deadLetters),
     panel("gaps", "Gaps", "/stats/gaps?limit=15", gaps),
   ];
-  const element = make("section", {}, make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, "Pipeline")), make("div", { class: "panels" }, panels.map((each) => each.element)));
+  const element = make(
+    "section",
+    {},
+    make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, "Pipeline")),
+    make(
+      "div",
+      { class: "panels" },
+      panels.map((each) => each.element),
+    ),
+  );
   const closing = new AbortController();
   title("Pipeline");
 
@@ -45,12 +55,21 @@ export function pipelineView(_route, { title }) {
   };
 }
 
-/** A part of the page that shows one answer of the API; `look` returns whether there was one. A wide one scrolls by itself, by keys too. */
+/**
+ * A part of the page that shows one answer of the API; `look` returns whether there was one.
+ * A wide one scrolls by itself, by keys too.
+ */
 function panel(id, heading, path, render, { wide = false } = {}) {
-  const scrolling = wide ? { role: "region", tabindex: "0", "aria-label": heading } : {};
+  const scrolling = wide ? { role: "region", tabindex: "0", "aria-label": `${heading}, by partition` } : {};
   const body = make("div", { class: wide ? "scroller" : null, ...scrolling }, skeleton(3));
   const message = make("div");
-  const element = make("section", { class: "panel", id: `panel-${id}`, "aria-labelledby": `${id}-title` }, make("h2", { id: `${id}-title` }, heading), message, body);
+  const element = make(
+    "section",
+    { class: "panel", id: `panel-${id}`, "aria-labelledby": `${id}-title` },
+    make("h2", { id: `${id}-title` }, heading),
+    message,
+    body,
+  );
   let said = null;
   return {
     element,

@@ -20,7 +20,12 @@ export function roundValues(low, high, about) {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const STEPS = [1, 5, 10, 15, 30].map((n) => n * MINUTE).concat([1, 2, 3, 6, 12].map((n) => n * HOUR), [1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * DAY));
+const STEPS = [1, 5, 10, 15, 30]
+  .map((n) => n * MINUTE)
+  .concat(
+    [1, 2, 3, 6, 12].map((n) => n * HOUR),
+    [1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * DAY),
+  );
 
 /** Times between two others at round hours of the reader's own day, at most so many, and the step between them. */
 export function roundTimes(from, to, most) {

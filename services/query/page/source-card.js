@@ -3,7 +3,7 @@
 import { aged, foreign, make, say, setAge } from "./dom.js";
 import { NOTHING, age, count } from "./format.js";
 import { manualRun } from "./manual-run.js";
-import { statusChip } from "./pipeline-panels.js";
+import { statusChip } from "./pipeline-work.js";
 
 /** The cards of all sources; made once and changed after that, so that a button keeps its place and its run. */
 export function sourceCards({ onFinished }) {
@@ -29,7 +29,9 @@ export function sourceCards({ onFinished }) {
 
 function sourceCard(name, onFinished) {
   const run = manualRun(name, onFinished);
-  const facts = Object.fromEntries(["Last run", "Newest", "Listings", "Next run", "Quota left"].map((label) => [label, make("dd")]));
+  const facts = Object.fromEntries(
+    ["Last run", "Newest", "Listings", "Next run", "Quota left"].map((label) => [label, make("dd")]),
+  );
   const newest = aged(null);
   facts["Newest"].append(newest);
   const why = make("p", { class: "aside" });
@@ -37,7 +39,11 @@ function sourceCard(name, onFinished) {
     "article",
     { class: "card", "aria-label": name },
     make("div", { class: "card-head" }, make("h3", {}, name), run.button),
-    make("dl", {}, Object.entries(facts).map(([label, fact]) => make("div", {}, make("dt", {}, label), fact))),
+    make(
+      "dl",
+      {},
+      Object.entries(facts).map(([label, fact]) => make("div", {}, make("dt", {}, label), fact)),
+    ),
     why,
     run.element,
   );
@@ -53,7 +59,13 @@ function sourceCard(name, onFinished) {
       say(facts.Listings, `${count(source.listings)}, ${count(source.assets)} taken`);
       facts["Next run"].replaceChildren(nextRun(source.schedule));
       facts["Quota left"].replaceChildren(...quota(source.quota));
-      why.replaceChildren(...(source.runs_here ? (source.last_run?.error ? [foreign(source.last_run.error)] : []) : ["An optional source that does not run here: EXTRA_SOURCES names those that do."]));
+      why.replaceChildren(
+        ...(source.runs_here
+          ? source.last_run?.error
+            ? [foreign(source.last_run.error)]
+            : []
+          : ["An optional source that does not run here: EXTRA_SOURCES names those that do."]),
+      );
     },
   };
 }
@@ -66,18 +78,35 @@ function lastRun(run) {
 
 function nextRun(schedule) {
   if (!schedule?.next_at) return document.createTextNode(schedule ? "by hand only" : NOTHING);
-  return make("span", {}, aged(schedule.next_at, { until: true }), make("span", { class: "aside" }, `, every ${age(1_000 * schedule.interval_seconds)}`));
+  return make(
+    "span",
+    {},
+    aged(schedule.next_at, { until: true }),
+    make("span", { class: "aside" }, `, every ${age(1_000 * schedule.interval_seconds)}`),
+  );
 }
 
 function quota(found) {
   if (!found) return [NOTHING];
-  const windows = [["minute", "a minute"], ["month", "this month"]].filter(([window]) => found[window]);
+  const windows = [
+    ["minute", "a minute"],
+    ["month", "this month"],
+  ].filter(([window]) => found[window]);
   const bars = windows.map(([window, label]) => meter(found[window], label));
-  if (found.blocked_until) bars.push(make("p", { class: "down" }, "the provider asks to wait; again ", aged(found.blocked_until, { until: true })));
+  if (found.blocked_until)
+    bars.push(make("p", { class: "down" }, "the provider asks to wait; again ", aged(found.blocked_until, { until: true })));
   return bars.length ? bars : ["no limit"];
 }
 
 function meter({ limit, left }, label) {
-  const bar = make("meter", { min: "0", max: String(limit), low: String(limit * 0.2), high: String(limit * 0.5), optimum: String(limit), value: String(left), "aria-label": `Requests left ${label}` });
+  const bar = make("meter", {
+    min: "0",
+    max: String(limit),
+    low: String(limit * 0.2),
+    high: String(limit * 0.5),
+    optimum: String(limit),
+    value: String(left),
+    "aria-label": `Requests left ${label}`,
+  });
   return make("span", { class: "meter" }, `${count(left)} of ${count(limit)} ${label}`, bar);
 }

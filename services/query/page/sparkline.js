@@ -8,7 +8,13 @@ const EDGE = 2;
 
 /** Draw closes, oldest first, null where there was none. Fewer than two say nothing, and are drawn as nothing. */
 export function sparkline(closes) {
-  const svg = draw("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, "aria-hidden": "true" });
+  const svg = draw("svg", {
+    class: "spark",
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    width: WIDTH,
+    height: HEIGHT,
+    "aria-hidden": "true",
+  });
   const known = closes.filter((close) => close !== null);
   if (known.length < 2) return svg;
   const low = Math.min(...known);
