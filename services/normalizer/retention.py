@@ -76,13 +76,13 @@ class Retention:
         if self.raw_for is not None:
             for source, table in self.raw_tables.items():
                 await self._raw(connection, source, table, now - self.raw_for, deleted)
-        if self.history is not None:
-            await self._history(connection, self.history, now, deleted)
         told = [(table, TOLD_FOR) for table in ("etl_runs", "gaps", "schema_drift")]
         for table, kept in (*told, ("dead_letters", LETTERS_FOR)):
             while batch := await delete_old(connection, table, before=now - kept, at_once=self.at_once):
                 deleted[table] += batch
                 await self.outlets.clock.sleep(PAUSE_SECONDS)
+        if self.history is not None:
+            await self._history(connection, self.history, now, deleted)
 
     async def _history(self, connection: Connection, history: History, now: datetime, deleted: Counter[str]) -> None:
         for partition in await load_old(connection, history.edges(now - WRITERS_DIFFER)):

@@ -12,6 +12,7 @@ from libs.domain.identity import LONGEST_ASSET_UID, asset_uid_of
 from libs.domain.rejections import Rejection
 from libs.sources.catalogue import SOURCES
 from services.query.cursors import LONGEST_CURSOR
+from services.query.live.positions import LONGEST_POSITION, decode_position
 from services.query.problems import UnknownSourceError
 
 LARGEST_PAGE = 500
@@ -102,6 +103,40 @@ SearchText = Annotated[
 ]
 RunId = Annotated[UUID, BeforeValidator(_canonical_uuid), Field(description="A run's id")]
 RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_RECORD_ID), WHOLE]
+MOST_UIDS = 500
+
+
+def _split(given: object) -> object:
+    """Take `uid=btc,eth`, `uid=btc&uid=eth`, and both at once."""
+    if not isinstance(given, list):
+        return given
+    return [one.strip() for text in given for one in text.split(",")] if all(isinstance(one, str) for one in given) else given
+
+
+def _true_or_false(text: object) -> object:
+    """Take one spelling of each: `1`, `yes` and `True` are mistakes."""
+    if isinstance(text, str) and text not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return text
+
+
+def _position(text: str) -> str:
+    decode_position(text)
+    return text
+
+
+Symbols = Annotated[
+    list[Symbol],
+    BeforeValidator(_split),
+    Field(description="Only these assets: symbols joined by commas, or given several times", min_length=1, max_length=MOST_UIDS),
+]
+Top = Annotated[int, Field(description="Only assets of this market-cap rank or a better one", ge=1, le=10_000), WHOLE]
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+EventId = Annotated[
+    str,
+    AfterValidator(_position),
+    Field(description="Go on behind the event of this id; the header `Last-Event-ID` says the same", max_length=LONGEST_POSITION),
+]
 WaitSeconds = Annotated[
     float, Field(description="Seconds to wait for the end of the run", ge=0, le=LONGEST_RUN_SECONDS, allow_inf_nan=False), DECIMAL
 ]

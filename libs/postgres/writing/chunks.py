@@ -123,7 +123,7 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
     moved_by, left = await quotes.upsert_newest(connection)
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
-    await history.keep(connection, batch)
+    await history.keep(connection, batch, again=len(came) < len(ticks))
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves)))

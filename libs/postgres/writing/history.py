@@ -5,7 +5,7 @@ folded from these two when somebody asks (libs.postgres.reading.history), exactl
 and so the order in which ticks come, and how often, changes nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
@@ -17,17 +17,25 @@ from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, month_of
 NEVER_LATE: Final = timedelta(days=1)
 """Younger than the shortest time that ticks can be kept for."""
 
-# A content that comes twice in one chunk is one row: Postgres refuses to touch a row twice. What it says is the same each time.
-_TOLD = """
+_AMOUNTS: Final = ("price_usd", "market_cap_usd", "volume_24h_usd")
+_TOLD_ONCE: Final = """
     SELECT source COLLATE "C" AS source, source_id COLLATE "C" AS source_id, source_updated_at AS event_time, tick_id,
-        min(fetched_at) AS first_fetched_at, max(fetched_at) AS fetched_at, any_value(price_usd)::numeric AS price_usd,
-        any_value(market_cap_usd)::numeric AS market_cap_usd, any_value(volume_24h_usd)::numeric AS volume_24h_usd
+        fetched_at AS first_fetched_at, fetched_at, {amounts}
+    FROM incoming_ticks WHERE {which}""".replace("{amounts}", ", ".join(f"{name}::numeric AS {name}" for name in _AMOUNTS))
+# A content that comes twice in a chunk is one row: Postgres refuses to touch a row twice. What it says is the same each time.
+# Seldom, and to look for it takes a tenth of the statement's time: the caller knows.
+_TOLD_AGAIN: Final = """
+    SELECT source COLLATE "C" AS source, source_id COLLATE "C" AS source_id, source_updated_at AS event_time, tick_id,
+        min(fetched_at) AS first_fetched_at, max(fetched_at) AS fetched_at, {amounts}
     FROM incoming_ticks WHERE {which}
-    GROUP BY source, source_id, source_updated_at, tick_id"""
+    GROUP BY source, source_id, source_updated_at, tick_id""".replace(
+    "{amounts}", ", ".join(f"any_value({name})::numeric AS {name}" for name in _AMOUNTS)
+)
 
 # Whatever the tellings of a candle's ticks, in any order: the same row. Only ticks that are new count. Who gets here holds the
 # quotes of these listings (quotes.UPSERT_NEWEST locks a row also when it leaves it as it is), so no two of us meet at a candle.
-# The least and the greatest of rows are records without a type, of arrays they are arrays. Prices without the zeros at their end: which of two that are equal was the higher would hang on which came first.
+# The least and the greatest of rows are records without a type, those of arrays are arrays. Prices are written without the
+# zeros at their end: which of two that are equal was the higher would hang on which came first.
 _MERGE: Final = """
     INSERT INTO candles_1h AS held (
         source, source_id, started_at, open, high, low, close, ticks,
@@ -63,26 +71,31 @@ _MERGE: Final = """
 )
 
 # Ticks whose day is kept ($1: the first of these). Of those that are not of today or yesterday ($2) one may have come before,
-# when its day was not kept, and is in its candle.
-KEEP: Final = f"""
-    WITH told AS ({_TOLD.format(which="source_updated_at >= $1")}), kept AS (
+# when its day was not kept, and is in its candle; with OFFSET they are looked up one by one, and not all late ticks at once.
+_KEEP: Final = f"""
+    WITH told AS ({{told}}), kept AS (
         INSERT INTO quote_history AS held (
             source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd, market_cap_usd, volume_24h_usd)
         SELECT source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd, market_cap_usd, volume_24h_usd
         FROM told
         WHERE event_time >= $2 OR NOT EXISTS (
             SELECT FROM late_ticks AS late WHERE late.source = told.source AND late.source_id = told.source_id
-                AND late.event_time = told.event_time AND late.tick_id = told.tick_id)
+                AND late.event_time = told.event_time AND late.tick_id = told.tick_id
+            OFFSET 0)
         ON CONFLICT (source, source_id, event_time, tick_id) DO UPDATE SET (first_fetched_at, fetched_at)
             = (least(held.first_fetched_at, excluded.first_fetched_at), greatest(held.fetched_at, excluded.fetched_at))
         WHERE excluded.first_fetched_at < held.first_fetched_at OR excluded.fetched_at > held.fetched_at
         RETURNING new.source, new.source_id, new.event_time, new.tick_id, new.first_fetched_at, new.fetched_at, new.price_usd,
             (old.tick_id IS NULL)::integer AS is_new
     ){_MERGE}"""  # noqa: S608 - our own parts
+KEEP: Final[Mapping[bool, str]] = {
+    again: _KEEP.format(told=told.format(which="source_updated_at >= $1"))
+    for again, told in ((False, _TOLD_ONCE), (True, _TOLD_AGAIN))
+}
 
 # Ticks whose day is not kept ($1), but whose candle is ($2).
 KEEP_LATE: Final = f"""
-    WITH told AS ({_TOLD.format(which="source_updated_at < $1 AND source_updated_at >= $2")}), late AS (
+    WITH told AS ({_TOLD_AGAIN.format(which="source_updated_at < $1 AND source_updated_at >= $2")}), late AS (
         INSERT INTO late_ticks AS held (source, source_id, event_time, tick_id)
         SELECT source, source_id, event_time, tick_id FROM told
         ON CONFLICT (source, source_id, event_time, tick_id) DO UPDATE SET seen_at = excluded.seen_at
@@ -135,14 +148,15 @@ def batch_of(quotes: Iterable[Quote], edges: Edges) -> Batch:
     return Batch(edges, frozenset({quote.source_updated_at.astimezone(UTC).date() for quote in quotes}))
 
 
-async def keep(connection: Connection, batch: Batch) -> None:
+async def keep(connection: Connection, batch: Batch, *, again: bool) -> None:
     """Store the incoming ticks and merge them into their candles. Their partitions must be there.
 
-    Behind quotes.upsert_newest in a transaction, which keeps others away from these listings.
+    `again`: a content may be among them more than once. Behind quotes.upsert_newest in a transaction, which keeps others away
+    from these listings.
     """
     ticks, candles, never_late = map(_midnight, batch.edges)
     if any(day >= batch.edges.ticks for day in batch.days):
-        await connection.execute(KEEP, ticks, never_late)
+        await connection.execute(KEEP[again], ticks, never_late)
     if any(batch.edges.candles <= day < batch.edges.ticks for day in batch.days):
         await connection.execute(KEEP_LATE, ticks, candles)
 

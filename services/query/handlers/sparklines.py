@@ -1,17 +1,17 @@
 """GET /data/sparklines: how the prices of a page of assets went, in one answer."""
 
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from libs.domain.candles import Interval, Span, bucket_at
 from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.sparklines import load_closes
 from services.query.endpoints import Parameters
 from services.query.keys import CLOCK, READERS
-from services.query.parameters import Symbol
+from services.query.parameters import Symbols
 from services.query.rendering import Answer
 from services.query.views.sparklines import sparklines_body
 
@@ -24,18 +24,12 @@ SPANS: Final = {
 """What is the width of a word on a screen: 120 to 168 closes."""
 
 
-def _split(given: object) -> object:
-    return given.split(",") if isinstance(given, str) else given
-
-
 class SparklinesAsked(Parameters):
     """The closes of some assets."""
 
-    uid: Annotated[
-        list[Symbol],
-        BeforeValidator(_split),
-        Field(description="Symbols, joined by commas", min_length=1, max_length=MOST_ASSETS),
-    ]
+    repeatable: ClassVar = frozenset({"uid"})
+
+    uid: Annotated[Symbols, Field(max_length=MOST_ASSETS)]
     interval: Literal["1m", "5m", "1h"] = Field("1h", description="1m: of the last 2 hours; 5m: of 12 hours; 1h: of 7 days")
 
 

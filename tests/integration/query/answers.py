@@ -50,7 +50,9 @@ class Api:
         """`encoded`: send the path as it is, escapes that are not needed included."""
         url = URL(str(self.client.make_url("/")).removesuffix("/") + path, encoded=encoded)
         async with self.client.session.request(method, url, **options) as response:
-            answered = Answered(response.status, response.headers, await response.text())
+            is_stream = response.content_type == "text/event-stream" and method != "HEAD"
+            text = (await response.content.readuntil(b"\n\n")).decode() if is_stream else await response.text()
+            answered = Answered(response.status, response.headers, text)
             check_as_declared(method, response.url.raw_path, answered)
             return answered
 

@@ -61,6 +61,7 @@ async def test_of_listings_that_agree_the_latest_price_counts_and_each_asset_has
     await tell(pool, priced(Interval.MINUTE, [(2, 0, "7")], uid="eth"))
     found = await closes(api, "eth,BTC,btc,nobody", Interval.MINUTE, 120)
     assert list(found) == ["eth", "btc"]
+    assert (await api.get("/data/sparklines?uid=btc&uid=eth&interval=1m")).body["data"][0]["asset_uid"] == "btc"
     assert [close for close in found["btc"] if close is not None] == [Decimal(10), Decimal("10.1"), Decimal(12)]
     assert [close for close in found["eth"] if close is not None] == [Decimal(7)]
 

@@ -42,6 +42,8 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/data"),
         ("GET", "/data/count"),
         ("GET", "/data/sparklines"),
+        ("GET", "/data/stream"),
+        ("GET", "/data/ws"),
         ("GET", "/data/{asset_uid}"),
         ("GET", "/data/{asset_uid}/history"),
         ("GET", "/data/raw/{source}"),
