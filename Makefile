@@ -32,6 +32,10 @@ test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS
 test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
 
+.PHONY: test-page
+test-page: .venv/installed ## The page in the system's Chromium, before the real pipeline; pictures go into screenshots/ (ARGS="-k dark")
+	@$(PY) -m pytest -q -n0 -s -m browser tests/browser $(ARGS)
+
 .PHONY: test-kubernetes
 test-kubernetes: .venv/installed ## The tests of deploy/kubernetes with kustomize at hand, which Go installs into .tools
 	@test -x .tools/go/kustomize || GOBIN="$(CURDIR)/.tools/go" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
