@@ -41,6 +41,10 @@ test-kubernetes: .venv/installed ## The tests of deploy/kubernetes with kustomiz
 test-images: .venv/installed ## Build the images and put the compose project to the test; needs a Docker engine (ARGS="-k killed")
 	@KASPARRO_TEST_IMAGES=yes $(PY) -m pytest -q -n0 -s tests/images $(ARGS)
 
+.PHONY: test-upgrade
+test-upgrade: .venv/installed ## From another release to this one and back, under load (FROM=v0.1.0, or any commit)
+	@KASPARRO_UPGRADE_FROM=$(or $(FROM),$(error make test-upgrade FROM=a tag or commit)) $(PY) -m pytest -q -n0 -s tests/upgrade $(ARGS)
+
 .PHONY: bench
 bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro", "--help")
 	@$(PY) -m benchmarks $(ARGS)
