@@ -75,8 +75,13 @@ dashboard: .venv/installed ## Write Grafana's dashboard anew from deploy/grafana
 
 .PHONY: test-alerts
 test-alerts: ## Run the alert rules' own tests with promtool (PROMTOOL=path; without one Go builds it into .tools, which takes minutes)
-	@deploy/prometheus/promtool check config deploy/prometheus/prometheus.yml
-	@deploy/prometheus/promtool test rules deploy/prometheus/tests/*.yml
+	@deploy/prometheus/tool promtool check config deploy/prometheus/prometheus.yml
+	@deploy/prometheus/tool promtool test rules deploy/prometheus/tests/*.yml
+
+.PHONY: test-monitoring
+test-monitoring: .venv/installed ## A real Prometheus on deploy/prometheus, over real services that are broken (PROMETHEUS=path, else Go builds it)
+	@deploy/prometheus/tool prometheus --version
+	@KASPARRO_TEST_MONITORING=yes $(PY) -m pytest -q -n0 -s tests/monitoring $(ARGS)
 
 .PHONY: kubernetes
 kubernetes: .venv/installed ## Render deploy/kubernetes into what its tests read, after any change there (needs kustomize or kubectl)
