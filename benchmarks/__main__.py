@@ -8,6 +8,7 @@ make bench ARGS="--part answers"
 make bench ARGS="--part producer --polled 17000"
 make bench ARGS="--part freshness --rate 2000 --rate 5000 --seconds 20"
 make bench ARGS="--part paging --listings 15000 --ticks 300000"
+make bench ARGS="--part history --held 2000 --months 3"
 make bench ARGS="--part growth --backlog 100000 --backlog 2000000 --spread 1000 --spread 100000"
 make bench ARGS="--part scaling --replicas 1 --replicas 2 --replicas 3"
 make bench ARGS="--part constants --ticks 240000 --listings 80000"
@@ -38,6 +39,8 @@ def main(
     ticks: Annotated[int, typer.Option(help="How many ticks are in the topic")] = 300_000,
     listings: Annotated[int, typer.Option(help="Of how many listings")] = 15_000,
     polled: Annotated[int, typer.Option(help="Listings of a provider, for the producer")] = 17_000,
+    held: Annotated[int, typer.Option(help="Listings with a history, two an asset")] = 2_000,
+    months: Annotated[int, typer.Option(help="Of how many months")] = 3,
     rate: Annotated[list[int] | None, typer.Option(help="Ticks a second, for the freshness; several times")] = None,
     seconds: Annotated[float, typer.Option(help="For how long")] = 20.0,
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
@@ -52,6 +55,8 @@ def main(
         only=only or (),
         work=Workload(ticks, listings),
         polled=polled,
+        held=held,
+        months=months,
         rates=rate or RATES,
         seconds=seconds,
         rounds=rounds,

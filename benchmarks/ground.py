@@ -23,7 +23,8 @@ from libs.postgres.pool import Pool, open_pool
 LEAVING_SECONDS = 30.0
 ROOT = Path(__file__).parents[1]
 EMPTY = """
-    TRUNCATE raw_coingecko, quotes, assets, assets_gone, etl_run_progress, etl_runs, etl_run_shards RESTART IDENTITY"""
+    TRUNCATE raw_coingecko, quotes, quote_history, late_ticks, candles_1h, assets, assets_gone, etl_run_progress, etl_runs,
+        etl_run_shards RESTART IDENTITY"""
 
 
 @dataclass(frozen=True, slots=True)

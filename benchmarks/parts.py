@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from benchmarks import answering, constants, freshness, growth, ingest, loss, paging, polling, scaling, upserting
+from benchmarks import answering, constants, freshness, growth, history, ingest, loss, paging, polling, scaling, upserting
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import Ground, ground
 from benchmarks.report import Section, say
@@ -22,6 +22,7 @@ class Part(StrEnum):
     PRODUCER = "producer"
     FRESHNESS = "freshness"
     PAGING = "paging"
+    HISTORY = "history"
     GROWTH = "growth"
     SCALING = "scaling"
     CONSTANTS = "constants"
@@ -34,6 +35,8 @@ class Asked:
     only: Sequence[str]
     work: Workload
     polled: int
+    held: int
+    months: int
     rates: Sequence[int]
     seconds: float
     rounds: int
@@ -89,6 +92,7 @@ _BY_ITSELF: Final[Mapping[Part, Callable[[Ground, Asked], Awaitable[Section]]]] 
     Part.PRODUCER: lambda ground, asked: polling.compare(ground, asked.polled, asked.rounds),
     Part.FRESHNESS: lambda ground, asked: freshness.measure(ground, asked.work.listings, asked.rates, asked.seconds),
     Part.PAGING: lambda ground, asked: paging.compare(ground, asked.work.listings, asked.work.ticks, asked.rounds),
+    Part.HISTORY: lambda ground, asked: history.compare(ground, asked.held, asked.months, asked.rounds),
     Part.SCALING: lambda ground, asked: scaling.compare(ground, asked.work, asked.polled, asked.replicas),
     Part.CONSTANTS: lambda ground, asked: constants.measure(ground, asked.work, asked.polled),
 }

@@ -6,8 +6,9 @@ changes nothing; or all is done but for what subscribers must hear. A worker tha
 makes the broker refuse them, and nothing has happened; one that joins later waits for the tables. Running the same
 command again finishes what was left.
 
-Runs, dead letters, gaps and what was counted for runs are kept: other topics tell of them, some of it for longer than those
-topics remember, and the counts of a run are those of the first time.
+The history is emptied only where that is asked for: it reaches back far beyond what topics keep, and what is read again
+changes nothing there. Runs, dead letters, gaps and what was counted for runs are kept: other topics tell of them, some of it for
+longer than those topics remember, and the counts of a run are those of the first time.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,10 +29,11 @@ from libs.recovery.targets import Move
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What is rebuilt: source -> its raw table, and the order of the sources that assets are computed with."""
+    """What is rebuilt: source -> its raw table, the order of the sources that assets are computed with, the history or not."""
 
     raw: Mapping[str, str]
     priorities: Mapping[str, int]
+    history: bool = False
 
 
 async def survey(connection: KafkaConnection, pool: Pool, tables: Tables, topics: Mapping[str, str]) -> list[Held]:
@@ -40,14 +42,14 @@ async def survey(connection: KafkaConnection, pool: Pool, tables: Tables, topics
     Exact, so it reads these topics whole. Raises KafkaUnreachableError.
     """
     return [
-        await count_held(pool, source, table, _contents(connection, topics[source]))
+        await count_held(pool, source, table, _contents(connection, topics[source]), history=tables.history)
         for source, table in sorted(tables.raw.items())
     ]
 
 
 async def rebuild(pool: Pool, tables: Tables, offsets: GroupOffsets, moves: Sequence[Move]) -> Emptied:
     """Empty the tables and move the offsets, both or, as far as anybody can tell, neither: see the words of this module."""
-    async with emptied(pool, tables.raw, tables.priorities) as what:
+    async with emptied(pool, tables.raw, tables.priorities, history=tables.history) as what:
         await move(offsets, moves)
     return what
 

@@ -28,6 +28,7 @@ class Wish:
     sources: Sequence[str] = ()
     partitions: Sequence[int] = field(default=())
     rebuild: bool = False
+    history: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -43,6 +44,8 @@ def check(wish: Wish, pipeline: Pipeline) -> None:
         raise ReplayRefusedError("offsets are those of one source's topic: name it with --source")
     if wish.rebuild and not isinstance(wish.target, Beginning):
         raise ReplayRefusedError("a rebuild empties tables, and only a replay --to beginning fills them again")
+    if wish.history and not wish.rebuild:
+        raise ReplayRefusedError("the history is emptied in a rebuild alone: say --rebuild too")
     if wish.rebuild and wish.partitions:
         raise ReplayRefusedError("a rebuild empties a source's tables, so it replays all partitions: leave --partition out")
 

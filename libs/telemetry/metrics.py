@@ -265,6 +265,38 @@ HTTP_REQUEST_SECONDS: Final = Metric(
     labels=(labels.ROUTE,),
     buckets=_MILLISECONDS,
 )
+STREAM_CLIENTS: Final = Metric(
+    name="kasparro_stream_clients",
+    kind=Kind.GAUGE,
+    services=_QUERY,
+    means="Clients that follow /data/stream (`sse`) or /data/ws (`websocket`) here now.",
+    advice="Near STREAM_CLIENTS: new ones get 503; raise it, or start another query service.",
+    labels=(labels.TRANSPORT,),
+)
+STREAM_EVENTS: Final = Metric(
+    name="kasparro_stream_events_total",
+    kind=Kind.COUNTER,
+    services=_QUERY,
+    means="Changes of assets that were handed to clients of the stream, each client's counted.",
+    advice="None while clients are there and assets are published: look for `tail_lost_kafka` in the log.",
+    labels=(labels.TRANSPORT,),
+)
+STREAM_SKIPPED: Final = Metric(
+    name="kasparro_stream_skipped_total",
+    kind=Kind.COUNTER,
+    services=_QUERY,
+    means="Changes that clients were not told because they were too slow and a later one of the same asset was there.",
+    advice="Of few clients: theirs. Beside a full processor: this process is too slow; start another query service.",
+    labels=(labels.TRANSPORT,),
+)
+STREAM_BYTES: Final = Metric(
+    name="kasparro_stream_bytes_total",
+    kind=Kind.COUNTER,
+    services=_QUERY,
+    means="Bytes of events that were handed to clients of the stream.",
+    advice="What the network must carry; filters make it less.",
+    labels=(labels.TRANSPORT,),
+)
 
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(thing for thing in list(globals().values()) if isinstance(thing, Metric))
 """All of them, in the order above."""

@@ -1,6 +1,9 @@
-"""`kasparro`: the operator's command line.
+"""Run, watch and mend what turns the answers of market-data providers into topics, tables and an HTTP API.
 
-Exit codes: 0 done, 1 failed, 2 wrong use or settings, 3 something is away, 4 the run that was asked for still goes on.
+It talks to the stack that runs in this folder, unless the environment, the .env file or an option names another.
+
+Exit codes: 0 done, 1 failed or something is wrong, 2 wrong use or settings, 3 something is away, 4 the run that was asked
+for still goes on.
 """
 
 import asyncio
@@ -21,15 +24,22 @@ from services.cli.parts import choose, listed
 from services.cli.printing import print_json
 from services.cli.screen import Screen
 from services.cli.settings import LARGEST_PORT, ROOT, AddressSettings, StateSettings, UpSettings
+from services.cli.status.command import status
+from services.cli.tour import Command, Tour
+from services.cli.watch.command import watch
 
-app = typer.Typer(name="kasparro", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    name="kasparro", cls=Tour, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__
+)
 app.add_typer(migrations.app, name="migrate")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(alerts.app, name="alerts")
-app.command("run")(runs.run)
-app.command("lag")(lag.lag)
-app.command("replay")(replay.replay)
-app.command("health")(health.health)
+app.command("run", cls=Command)(runs.run)
+app.command("lag", cls=Command)(lag.lag)
+app.command("replay", cls=Command)(replay.replay)
+app.command("health", cls=Command)(health.health)
+app.command("status", cls=Command)(status)
+app.command("watch", cls=Command)(watch)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
@@ -41,7 +51,7 @@ def from_the_clone() -> None:
     os.chdir(ROOT)
 
 
-@app.command()
+@app.command(cls=Command)
 def up(
     only: Annotated[
         list[str] | None, typer.Option(help="Start these alone: a source, producers, normalizer, query, servers. Repeatable.")
@@ -90,7 +100,7 @@ def up(
         run_up(Wish(settings, parts, verbose, reload), screen)
 
 
-@app.command()
+@app.command(cls=Command)
 def topics(
     replication_factor: Annotated[int, typer.Option(help="Copies that the brokers keep of each partition.", min=1)] = 1,
     as_json: AsJson = False,
@@ -117,9 +127,12 @@ def topics(
             screen.warn(difference.explanation)
 
 
-@app.command("clean-state")
+@app.command("clean-state", cls=Command)
 def clean_state(dry_run: DryRun = False) -> None:
-    """Empty the state folder: the embedded servers' data, real and made up, and the logs."""
+    """Empty the state folder: the embedded servers' data, real and made up, and the logs. Refused while it is in use.
+
+    Examples: `kasparro clean-state --dry-run`; `kasparro clean-state`
+    """
     screen = Screen()
     with explained(screen):
         root = read_settings(StateSettings).state

@@ -1,11 +1,15 @@
 """Where the operator's commands find things: what the environment names, else the stack that `kasparro up` runs here."""
 
 import asyncio
+import re
+from typing import Final
 
 from libs.devstack.state import Addresses, read_addresses
 from libs.kafka.connection import KafkaConnection
-from services.cli.errors import NotNamedError
+from services.cli.errors import NotNamedError, UseError
 from services.cli.settings import AddressSettings
+
+WEB_ADDRESS: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
 def kafka_connection(settings: AddressSettings, client_id: str) -> KafkaConnection:
@@ -41,9 +45,12 @@ def database_of(settings: AddressSettings) -> str:
     return url
 
 
-def api_of(settings: AddressSettings) -> str:
-    """Return the HTTP API's address."""
-    return _named(settings.kasparro_api_url, _running(settings).api_url, "KASPARRO_API_URL=http://host:port").rstrip("/")
+def api_of(settings: AddressSettings, given: str | None = None) -> str:
+    """Return the HTTP API's address; what was `given` with the command goes first."""
+    if given is not None and not WEB_ADDRESS.fullmatch(given):
+        raise UseError("--api must be http://host:port, and has no password in it")
+    named = given or settings.kasparro_api_url
+    return _named(named, _running(settings).api_url, "KASPARRO_API_URL=http://host:port").rstrip("/")
 
 
 def _running(settings: AddressSettings) -> Addresses:

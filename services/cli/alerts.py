@@ -10,8 +10,9 @@ from libs.process.settings import WebhookSettings, read_settings
 from services.cli.errors import ApiAwayError, CommandError, UseError
 from services.cli.failing import explained
 from services.cli.screen import Screen
+from services.cli.tour import Command
 
-app = typer.Typer(no_args_is_help=True, help="Tell operators of incidents.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tell operators of incidents.")
 
 
 @app.callback()
@@ -19,7 +20,7 @@ def alerts() -> None:
     """Tell operators of incidents: the query service does; this looks whether its words arrive."""
 
 
-@app.command("test")
+@app.command("test", cls=Command, short_help="send a test message to SLACK_WEBHOOK_URL")
 def send_test() -> None:
     """Send a test message to SLACK_WEBHOOK_URL, once. Fails with 1 when it is refused, with 3 when nobody answers.
 

@@ -22,6 +22,7 @@ from services.cli.failing import FAILED, explained
 from services.cli.moments import EXAMPLES, moment_of
 from services.cli.screen import Screen
 from services.cli.settings import AddressSettings
+from services.cli.tour import Command
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Look at what could not be applied, send it back, or give it up."
@@ -54,7 +55,7 @@ class LetterNotFoundError(CommandError):
     """No letter is at that place."""
 
 
-@app.command("list")
+@app.command("list", cls=Command, short_help="show the newest, those that wait")
 def list_letters(
     source: Source = None,
     error_class: ErrorClass = None,
@@ -88,7 +89,7 @@ def list_letters(
         asyncio.run(look())
 
 
-@app.command("show")
+@app.command("show", cls=Command, short_help="show one: its headers, its key and its bytes")
 def show(
     place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="Where it is in ticks.dead-letter.")],
     raw: Annotated[bool, typer.Option("--raw", help="Write the bytes of the value and nothing else.")] = False,
@@ -114,7 +115,7 @@ def show(
             say_record(screen, record, as_json=as_json)
 
 
-@app.command("redrive")
+@app.command("redrive", cls=Command, short_help="send those that wait back to where they came from")
 def redrive_letters(
     source: Source = None,
     error_class: ErrorClass = None,
@@ -142,7 +143,7 @@ def redrive_letters(
     _settle(selection_of, limit, redriving=True, as_json=as_json, dry_run=dry_run)
 
 
-@app.command("drop")
+@app.command("drop", cls=Command, short_help="give up: they wait no more")
 def drop_letters(
     source: Source = None,
     error_class: ErrorClass = None,

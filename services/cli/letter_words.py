@@ -10,11 +10,12 @@ from libs.recovery.letters import Letter, State
 from libs.recovery.redriving import Tally
 from services.cli.printing import print_json
 from services.cli.screen import Screen
+from services.cli.terminal_text import on_one_line
 
 COLUMNS: Final = ("place", "failed at", "state", "source", "error class", "stage", "attempt", "origin", "bytes", "detail")
 LONGEST_DETAIL: Final = 80
-PLAIN: Final = frozenset("\n\t\r")
-"""Of the characters that are no letters, those that a terminal takes as they are."""
+LAID_OUT: Final = frozenset("\n\t\r")
+"""Of the characters that are no letters, those that text may have and still be text."""
 
 
 def say_found(screen: Screen, found: Found, hidden: int, *, as_json: bool) -> None:
@@ -38,8 +39,8 @@ def say_record(screen: Screen, record: TopicRecord, *, as_json: bool) -> None:
         return
     width = max((len(name) for name, _ in record.headers), default=0)
     for name, value in record.headers:
-        screen.say(f"{_on_one_line(name):{width}}  {_on_one_line(_told(value))}")
-    screen.say(f"{'key':{width}}  {_on_one_line(_told(record.key))}")
+        screen.say(f"{on_one_line(name):{width}}  {on_one_line(_told(value))}")
+    screen.say(f"{'key':{width}}  {on_one_line(_told(record.key))}")
     screen.say(f"{'value':{width}}  {len(record.value or b'')} bytes:")
     screen.say(_told(record.value))
 
@@ -116,7 +117,7 @@ def _row(letter: Letter, state: State) -> tuple[str, ...]:
         str(told.attempt),
         f"{origin.topic} {origin.partition}:{origin.offset}" if origin else "-",
         str(letter.size),
-        _on_one_line(told.detail[:LONGEST_DETAIL]),
+        on_one_line(told.detail[:LONGEST_DETAIL]),
     )
 
 
@@ -140,8 +141,4 @@ def _text(value: bytes) -> str | None:
         text = value.decode()
     except UnicodeDecodeError:
         return None
-    return text if all(letter.isprintable() or letter in PLAIN for letter in text) else None
-
-
-def _on_one_line(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return text if all(letter.isprintable() or letter in LAID_OUT for letter in text) else None

@@ -10,8 +10,9 @@ from services.cli.failing import explained
 from services.cli.printing import print_json
 from services.cli.screen import Screen
 from services.cli.settings import AddressSettings
+from services.cli.tour import Command, Group
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(cls=Group, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -53,9 +54,12 @@ def migrate_database(
             screen.say("nothing to do")
 
 
-@app.command("new")
+@app.command("new", cls=Command, short_help="write an empty migration and its rollback")
 def new(name: Annotated[str, typer.Argument(help="What it does, such as add-price-index.")]) -> None:
-    """Write an empty migration with its rollback behind the last one (`make migration NAME=…`)."""
+    """Write an empty migration and its rollback, behind the last one (`make migration NAME=…`).
+
+    Example: `kasparro migrate new add-price-index`
+    """
     from libs.postgres.migrations import new_migration
 
     screen = Screen()

@@ -20,6 +20,9 @@ def replay(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Empty the tables that ticks make first; with --to beginning only.")
     ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="With --rebuild: empty the history too, ticks and candles, of all time.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Go on although records are skipped, or rows lost for good.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
@@ -41,7 +44,7 @@ def replay(
     screen = Screen()
     with explained(screen), in_our_words():
         target = target_of(to, partition or (), SystemClock().utc())
-        wish = Wish(target, tuple(dict.fromkeys(source or ())), tuple(dict.fromkeys(partition or ())), rebuild)
+        wish = Wish(target, tuple(dict.fromkeys(source or ())), tuple(dict.fromkeys(partition or ())), rebuild, history)
         pipeline = declared_pipeline()
         check(wish, pipeline)
         settings = read_settings(AddressSettings)

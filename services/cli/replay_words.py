@@ -37,7 +37,13 @@ def skipped_of(moves: Sequence[Move]) -> list[str]:
 
 def beyond_reach_of(held: Sequence[Held]) -> list[str]:
     """Say what emptying the tables would lose for good."""
-    return [
+    ticks = [
+        f"{one.source}: {one.ticks_beyond_reach} of {one.ticks} ticks of the history, and the candles of their time, "
+        "are in no record that the topic keeps: the rebuild LOSES them; without --history they stay"
+        for one in held
+        if one.ticks_beyond_reach
+    ]
+    return ticks + [
         f"{one.source}: {one.raw_rows_beyond_reach} of {one.raw_rows} raw rows and the newest content of "
         f"{one.quotes_beyond_reach} of {one.quotes} listings are in no record that the topic keeps: the rebuild LOSES them"
         for one in held

@@ -117,7 +117,8 @@ class Replaying:
         self.screen.table(COLUMNS, [row_of(move) for move in report.moves])
         self.screen.say(summary_of(report.moves))
         for one in report.held:
-            self.screen.say(f"{one.source}: the rebuild empties {one.raw_rows} raw rows and {one.quotes} quotes")
+            history = f", and of the history {one.ticks} ticks and all candles" if self.wish.history else ""
+            self.screen.say(f"{one.source}: the rebuild empties {one.raw_rows} raw rows and {one.quotes} quotes{history}")
         for warning in report.warnings:
             self.screen.warn(warning)
         if report.in_use:
@@ -157,7 +158,7 @@ def declared_pipeline() -> Pipeline:
 
 
 def _tables(wish: Wish, pipeline: Pipeline) -> Tables:
-    return Tables({name: SOURCES[name].raw_table for name in (wish.sources or pipeline.raw)}, PRIORITIES)
+    return Tables({name: SOURCES[name].raw_table for name in (wish.sources or pipeline.raw)}, PRIORITIES, wish.history)
 
 
 @contextmanager

@@ -11,13 +11,12 @@ from libs.process.settings import read_settings
 from services.cli.addresses import api_of
 from services.cli.errors import UnknownPartError
 from services.cli.failing import AWAY, BAD_USE, FAILED, STILL_GOING, explained
-from services.cli.http_api import ApiAnswer, ask_api
+from services.cli.http_api import UNAVAILABLE, ApiAnswer, ask_api
 from services.cli.printing import print_json
 from services.cli.screen import Screen
 from services.cli.settings import AddressSettings
 
 COUNTS = ("fetched", "unchanged", "published", "stored", "duplicate", "dead_lettered")
-UNAVAILABLE = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 
 def run(

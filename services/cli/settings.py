@@ -33,7 +33,9 @@ class AddressSettings(StateSettings, KafkaSecuritySettings):
 
     kafka_bootstrap_servers: BootstrapServers | None = Field(None, description="host:port, several joined by commas")
     database_url: DatabaseUrl | None = Field(None, description="postgresql://user:password@host:port/database")
-    kasparro_api_url: str | None = Field(None, description="Where the HTTP API is, for `kasparro run`")
+    kasparro_api_url: str | None = Field(
+        None, description="Where the HTTP API is, for `kasparro run`, `health`, `status`, `watch`"
+    )
     api_token: ApiToken | None = Field(None, description="Sent with POST when the HTTP API wants one")
 
 

@@ -47,7 +47,7 @@ async def run(settings: NormalizerSettings) -> None:
         await run_normalizer(
             *(connection, database_url, clock),
             limits=limits,
-            raw_for=settings.raw_for,
+            keeping=settings.keeping,
             health=health,
             meters=meters,
             tracer=tracer,

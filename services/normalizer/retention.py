@@ -1,4 +1,4 @@
-"""Forgets what is old: raw rows as the operator says, and what only tells of runs, gaps, drift and dead letters after two months.
+"""Forgets what is old: raw rows and history as the operator says, what tells of runs, gaps, drift and letters after two months.
 
 One worker at a time does it, an hour after the last time, in batches with a pause between them.
 """
@@ -11,11 +11,13 @@ from typing import Final
 
 import structlog
 
-from libs.contracts.topics import DEAD_LETTERS, SEGMENT_LASTS
 from libs.postgres.errors import is_outage
 from libs.postgres.pool import Connection
+from libs.postgres.writing.history import History
+from libs.postgres.writing.history_retention import drop, forget_late, load_old
 from libs.postgres.writing.retention import AT_ONCE, InTheWayError, delete_old, delete_raw, server_time, turn
 from libs.process.outages import wait_out
+from services.normalizer.keeping import COMES_AGAIN, LETTERS_FOR, TOLD_FOR
 from services.normalizer.outlets import Outlets
 
 log = structlog.get_logger(__name__)
@@ -23,21 +25,20 @@ log = structlog.get_logger(__name__)
 PASS_SECONDS: Final = 3_600.0
 PAUSE_SECONDS: Final = 0.1
 """Between two batches: chunks come first."""
-TOLD_FOR: Final = timedelta(days=60)
-"""Twice as long as etl.runs and etl.gaps keep what these tables are made of, so that a replay brings nothing back."""
-LETTERS_FOR: Final = (DEAD_LETTERS.kept or TOLD_FOR) + 2 * SEGMENT_LASTS
-"""As long as their topic has them: a letter that is gone cannot be re-driven."""
 CLOCKS_DIFFER: Final = timedelta(hours=12)
 """Between ours and Postgres's: a clock that is months ahead would take everything for old."""
+WRITERS_DIFFER: Final = timedelta(days=1)
+"""A day of the history is dropped so long after writers have begun to take its ticks for late: more than CLOCKS_DIFFER."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is kept for how long; `raw_for` None: raw rows for ever."""
+    """What is kept for how long; `raw_for` None: raw rows for ever. Without `history`, all of that too."""
 
     outlets: Outlets
     raw_tables: Mapping[str, str]
     raw_for: timedelta | None
+    history: History | None = None
     at_once: int = AT_ONCE
 
     async def keep(self) -> None:
@@ -80,6 +81,17 @@ class Retention:
             while batch := await delete_old(connection, table, before=now - kept, at_once=self.at_once):
                 deleted[table] += batch
                 await self.outlets.clock.sleep(PAUSE_SECONDS)
+        if self.history is not None:
+            await self._history(connection, self.history, now, deleted)
+
+    async def _history(self, connection: Connection, history: History, now: datetime, deleted: Counter[str]) -> None:
+        for partition in await load_old(connection, history.edges(now - WRITERS_DIFFER)):
+            await drop(connection, partition, told_since=now - COMES_AGAIN)
+            log.info("history_partition_dropped", partition_name=partition.name)
+            await self.outlets.clock.sleep(PAUSE_SECONDS)
+        while batch := await forget_late(connection, seen_before=now - COMES_AGAIN, at_once=self.at_once):
+            deleted["late_ticks"] += batch
+            await self.outlets.clock.sleep(PAUSE_SECONDS)
 
     async def _raw(self, connection: Connection, source: str, table: str, before: datetime, deleted: Counter[str]) -> None:
         """Walk on until a whole batch is young, or the end."""

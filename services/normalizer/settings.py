@@ -1,16 +1,13 @@
 """What an operator may change about the normalizer."""
 
 from datetime import timedelta
-from typing import Final
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from libs.contracts.topics import SEGMENT_LASTS, SOURCE_TOPICS
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings, TracingSettings
 from libs.telemetry.serving import HealthAddress
-
-TOPICS_KEEP: Final = max(topics.raw.kept or timedelta(0) for topics in SOURCE_TOPICS.values()) + SEGMENT_LASTS
+from services.normalizer.keeping import TOPICS_KEEP, Keeping
 
 
 class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings, TracingSettings):
@@ -26,6 +23,16 @@ class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogS
 
     raw_retention_days: int = Field(
         30, description="Days that raw rows are kept, by the time they were fetched; 0: for ever", ge=0, le=36_500
+    )
+
+    history_retention_days: int = Field(
+        90, description="Days that ticks are kept in the history, by event time; 1m and 5m candles go with them", ge=1, le=3_650
+    )
+    candle_retention_days: int = Field(
+        0,
+        description="Days that candles of an hour, and so of a day, are kept, by event time; 0: for ever",
+        ge=0,
+        le=36_500,
     )
 
     normalizer_health_host: str = Field(
@@ -45,10 +52,17 @@ class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogS
             )
         return days
 
+    @model_validator(mode="after")
+    def _candles_outlive_their_ticks(self) -> "NormalizerSettings":
+        if 0 < self.candle_retention_days < self.history_retention_days:
+            raise ValueError("CANDLE_RETENTION_DAYS must be 0 (for ever) or at least HISTORY_RETENTION_DAYS")
+        return self
+
     @property
-    def raw_for(self) -> timedelta | None:
-        """How long raw rows are kept, None for ever."""
-        return timedelta(days=self.raw_retention_days) if self.raw_retention_days else None
+    def keeping(self) -> Keeping:
+        """What is kept for how long."""
+        raw, candles = (timedelta(days=days) if days else None for days in (self.raw_retention_days, self.candle_retention_days))
+        return Keeping(raw, timedelta(days=self.history_retention_days), candles)
 
     @property
     def retry_ceiling(self) -> timedelta:

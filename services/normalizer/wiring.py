@@ -27,6 +27,7 @@ from libs.kafka.tailing import EndProbe, open_end_probe
 from libs.kafka.transactions import TransactionalClient
 from libs.postgres.schema import wait_until_migrated
 from libs.postgres.writing.chunks import Destination
+from libs.postgres.writing.history import History
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.process.clock import Clock
 from libs.process.outages import OutageBoard
@@ -43,6 +44,7 @@ from services.normalizer.gaps import GapTeller, project_gaps
 from services.normalizer.gauges import Gauges
 from services.normalizer.health import STALLED_SECONDS, Health, watching
 from services.normalizer.inlets import Inlet
+from services.normalizer.keeping import Keeping
 from services.normalizer.lanes import Most
 from services.normalizer.measures import Measures
 from services.normalizer.outlets import Outlets
@@ -57,6 +59,8 @@ CONNECTIONS: Final = 12
 and for what is old, and some to spare; they are opened on first use."""
 
 STATEMENT_SECONDS: Final = 60.0
+FOR_EVER: Final = Keeping()
+"""Nothing is forgotten but ticks of the history, whose number of days has a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +124,14 @@ async def run_normalizer(
     topics: Topics = DECLARED,
     sources: Mapping[str, Source] = SOURCES,
     limits: Limits = Limits(),
-    raw_for: timedelta | None = None,
+    keeping: Keeping = FOR_EVER,
     health: Health | None = None,
     meters: Meters | None = None,
     tracer: Tracer = UNRECORDED,
 ) -> None:
     """Normalize until cancelled. Waits for a migrated database and for the topics first; a bug leaves as its own error.
 
-    Raw rows are kept for `raw_for`, None for ever. `health` and `meters` are kept up to date all the while, for whoever
-    serves them.
+    `health` and `meters` are kept up to date all the while, for whoever serves them.
     """
     health = health or Health(clock, OutageBoard(clock), topics.group, STALLED_SECONDS)
     meters = meters or Meters("normalizer", installed_version())
@@ -151,8 +154,10 @@ async def run_normalizer(
             await outlets.through_postgres(lambda: wait_until_migrated(pool, clock))
             tables = {name: sources[name].raw_table for name in topics.raw}
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(Retention(outlets, tables, raw_for).keep())
-                tasks.create_task(_serve(connection, outlets, checkpoints, health, topics=topics, sources=sources, limits=limits))
+                history = History(clock.utc, keeping.ticks, keeping.candles)
+                inlets = {topic: _inlet(sources[name], topics.partitions, history) for name, topic in topics.raw.items()}
+                tasks.create_task(Retention(outlets, tables, keeping.raw, history).keep())
+                tasks.create_task(_serve(connection, outlets, checkpoints, health, topics=topics, inlets=inlets, limits=limits))
 
 
 async def _serve(
@@ -162,10 +167,9 @@ async def _serve(
     health: Health,
     *,
     topics: Topics,
-    sources: Mapping[str, Source],
+    inlets: Mapping[str, Inlet],
     limits: Limits,
 ) -> None:
-    inlets = {topic: _inlet(sources[name], topics.partitions) for name, topic in topics.raw.items()}
     projected = asyncio.Event()
     teller = GapTeller(outlets, topics.gaps, topics.group, {topic: name for name, topic in topics.raw.items()})
     app = create_chunk_app(
@@ -203,8 +207,8 @@ async def _run_ends_client(connection: KafkaConnection, group: str) -> AsyncIter
         await client.close()
 
 
-def _inlet(source: Source, partitions: int) -> Inlet:
+def _inlet(source: Source, partitions: int, history: History) -> Inlet:
     def place_of(asset_uid: str) -> int:
         return partition_of(asset_uid.encode("utf-8", "replace"), partitions)
 
-    return Inlet(source, Destination(source.name, source.raw_table, PRIORITIES, place_of))
+    return Inlet(source, Destination(source.name, source.raw_table, PRIORITIES, place_of, history))

@@ -1,8 +1,8 @@
 """The query service: serves data, runs, checkpoints and the documentation; turns POST /etl/… into commands.
 
-It reads Postgres and follows etl.runs and etl.cursors; it writes commands, run requests and incidents, and no table. One of
-its replicas watches for incidents and tells Slack of them. It starts and answers /health while Postgres or Kafka is away.
-SIGTERM lets running requests finish for up to SHUTDOWN_SECONDS.
+It reads Postgres and follows etl.runs, etl.cursors and assets.normalized; it writes commands, run requests and incidents, and no
+table. One of its replicas watches for incidents and tells Slack of them. It starts and answers /health while Postgres or Kafka is
+away. SIGTERM ends the streams, and lets running requests finish for up to SHUTDOWN_SECONDS.
 """
 
 import sys
@@ -16,12 +16,12 @@ from aiohttp import web
 from libs.alerting.findings import Limits
 from libs.alerting.leading import IncidentWatch
 from libs.alerting.webhook import open_webhook_if_any
-from libs.contracts.topics import CURSORS, INCIDENTS
+from libs.contracts.topics import ASSETS_NORMALIZED, CURSORS, INCIDENTS
 from libs.kafka import access as access_to_kafka
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import Start, open_tail
+from libs.kafka.tailing import Start, open_end_probe, open_tail
 from libs.postgres import access as access_to_postgres
 from libs.postgres.pool import open_pool
 from libs.process.access import admitted
@@ -34,7 +34,7 @@ from libs.telemetry.logging import configure_logging
 from libs.telemetry.tracing import opened_tracer
 from services.query.access import Access
 from services.query.app import Openers, create_app, until_a_follower_fails
-from services.query.connections import Connections, Runner, room_for
+from services.query.connections import Connections, Runner, places_for
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
 from services.query.watching import Lookout
@@ -73,6 +73,8 @@ def openers(settings: QuerySettings, kafka: KafkaConnection) -> Openers:
         run_events=lambda: open_tail(kafka, DECLARED.run_events, start=Start.END),
         cursors=lambda: open_tail(kafka, CURSORS.name, start=Start.BEGINNING),
         incidents=lambda: open_tail(kafka, INCIDENTS.name, start=Start.BEGINNING),
+        assets=lambda: open_tail(kafka, ASSETS_NORMALIZED.name, start=Start.BEGINNING),
+        ends=lambda: open_end_probe(kafka),
         watch=watch,
     )
 
@@ -81,6 +83,7 @@ async def serve(settings: QuerySettings) -> None:
     """Serve until cancelled."""
     token = settings.api_token.get_secret_value() if settings.api_token else None
     access = Access(token, open_to_all=settings.api_open, listens_here=is_loopback(settings.host))
+    places = places_for(settings.http_connections, settings.stream_clients)
     clock, kafka = SystemClock(), settings.kafka_connection(APPLICATION)
     async with opened_tracer(SERVICE, installed_version(), settings.otel_exporter_otlp_endpoint) as tracer:
         app = create_app(
@@ -92,12 +95,13 @@ async def serve(settings: QuerySettings) -> None:
             stalled_seconds=settings.normalizer_stalled_seconds,
             sources=settings.sources,
             tracer=tracer,
+            stream_clients=places.streams,
         )
-        await _serve(app, settings, kafka, clock)
+        await _serve(app, places.connections, settings, kafka, clock)
 
 
-async def _serve(app: web.Application, settings: QuerySettings, kafka: KafkaConnection, clock: Clock) -> None:
-    runner = Runner(app, Connections(room_for(settings.http_connections), clock))
+async def _serve(app: web.Application, connections: int, settings: QuerySettings, kafka: KafkaConnection, clock: Clock) -> None:
+    runner = Runner(app, Connections(connections, clock))
     knocks = (
         partial(access_to_kafka.knock, kafka),
         partial(access_to_postgres.knock, settings.database_url.get_secret_value(), application=APPLICATION),

@@ -11,7 +11,7 @@ from aiohttp import web
 from libs.alerting.leading import IncidentWatch
 from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
-from libs.kafka.tailing import Tail
+from libs.kafka.tailing import EndProbe, Tail
 from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock
@@ -50,6 +50,7 @@ from services.query.keys import (
     RUNNING,
     RUNS,
     SERVING,
+    STREAM,
     TOPICS,
     TOTALS,
     TRACER,
@@ -57,6 +58,7 @@ from services.query.keys import (
     LastSuccesses,
     Serving,
 )
+from services.query.live.hub import AssetStream
 from services.query.measures import Measures
 from services.query.openapi import openapi_document
 from services.query.progress import ProgressBoard
@@ -69,6 +71,8 @@ from services.query.watching import Lookout
 
 REMEMBERED_SECONDS = 1.0
 """How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
+
+STREAM_CLIENTS = 1_000
 
 CANCEL_AGAIN_SECONDS = 0.5
 
@@ -83,6 +87,8 @@ class Openers:
     run_events: Callable[[], AbstractAsyncContextManager[Tail]]
     cursors: Callable[[], AbstractAsyncContextManager[Tail]]
     incidents: Callable[[], AbstractAsyncContextManager[Tail]]
+    assets: Callable[[], AbstractAsyncContextManager[Tail]]
+    ends: Callable[[], AbstractAsyncContextManager[EndProbe]]
     watch: Callable[[Lookout], AbstractAsyncContextManager[IncidentWatch]] | None = None
     """Without it this process watches for no incidents; it shows those of others all the same."""
 
@@ -96,6 +102,7 @@ def create_app(
     sandbox: bool,
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+    stream_clients: int = STREAM_CLIENTS,
     tracer: Tracer = UNRECORDED,
     sources: tuple[str, ...] = running(()),
 ) -> web.Application:
@@ -114,7 +121,7 @@ def create_app(
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(sources))
     app[TRACER] = tracer
     app[MEASURES] = Measures(meters)
-    app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds))
+    app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds, stream_clients))
     app.cleanup_ctx.append(_reading_gauges(meters))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
@@ -124,7 +131,7 @@ def create_app(
 
 
 def _opening(
-    openers: Openers, taken_within_seconds: float, stalled_seconds: float
+    openers: Openers, taken_within_seconds: float, stalled_seconds: float, stream_clients: int
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with (
@@ -134,6 +141,8 @@ def _opening(
             openers.run_events() as run_events,
             openers.cursors() as cursors,
             openers.incidents() as incidents,
+            openers.assets() as assets,
+            openers.ends() as ends,
         ):
             readers = readers_of(pool)
             app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
@@ -145,12 +154,14 @@ def _opening(
             app[PROGRESS] = ProgressBoard(lag, app[TOPICS].group, raw, stalled_seconds, app[CLOCK])
             app[UNSETTLED] = UnsettledLetters(readers, app[CLOCK])
             app[INCIDENTS] = IncidentBoard(incidents)
+            app[STREAM] = AssetStream(assets, ends, app[CLOCK], stream_clients)
             lookout = Lookout(app[POSTGRES], app[KAFKA], readers, app[PROGRESS], lag, app[RUNNING], app[CLOCK])
             watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
             followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
+            streamed = (app[STREAM].follow(), app[STREAM].pace())
             async with AsyncExitStack() as stack:
                 led = () if openers.watch is None else ((await stack.enter_async_context(openers.watch(lookout))).run(),)
-                following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *led)])
+                following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *streamed, *led)])
                 app[FOLLOWING] = following
                 yield
                 await _end(following)
@@ -185,3 +196,4 @@ async def until_a_follower_fails(app: web.Application) -> None:
 
 async def _release_waiting_requests(app: web.Application) -> None:
     app[RUNS].release()
+    app[STREAM].release()

@@ -1,5 +1,8 @@
 """The connections that clients hold: how many, for how long, and how much of our memory each may take.
 
+A client that follows the stream holds its connection for as long as it likes, so it takes no place here: STREAM_CLIENTS counts
+those. In everything else it is a client like any other, and is cut off when it does not take what it is sent.
+
 Whoever sends a request takes its answer in a moment. A client that sends a byte a second, or does not read, costs a place; so
 there are as many places as a setting says, and the next client gets that of the one that has been waiting longest for nothing.
 aiohttp closes a connection without a whole request after its keepalive time, and has no limit for the rest.
@@ -7,10 +10,12 @@ aiohttp closes a connection without a whole request after its keepalive time, an
 
 import asyncio
 import resource
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from aiohttp import web
@@ -35,21 +40,38 @@ MOST_HEADERS = 64
 LOG_SECONDS = 10.0
 OTHER_DESCRIPTORS = 300
 """What Postgres, Kafka, the log and connections that are about to close need beside."""
+STREAM_OPTIONS = {
+    getattr(socket, name): value
+    for name, value in {"TCP_NOTSENT_LOWAT": 65_536, "TCP_USER_TIMEOUT": 60_000}.items()
+    if hasattr(socket, name)
+}
+"""Of a stream's socket, where the system has them: what the kernel holds unsent would be old when it arrives, so it is to hold
+little; and a client that is gone without a word is gone once it has acknowledged nothing for a minute."""
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def room_for(connections: int) -> int:
-    """Return how many connections there are descriptors for, after asking the system for as many as that."""
-    wanted = connections + OTHER_DESCRIPTORS
+class Places(NamedTuple):
+    """How many clients there may be of each kind."""
+
+    connections: int
+    streams: int
+
+
+def places_for(connections: int, streams: int) -> Places:
+    """Return how many there are descriptors for, after asking the system for as many as that; with too few, both have fewer."""
+    wanted = connections + streams + OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return connections
+        return Places(connections, streams)
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < wanted:
-        log.warning("few_descriptors", connections=max(1, soft - OTHER_DESCRIPTORS), wanted=connections, limit=soft)
-    return max(1, min(connections, soft - OTHER_DESCRIPTORS))
+    if soft >= wanted:
+        return Places(connections, streams)
+    room = max(2, soft - OTHER_DESCRIPTORS)
+    fewer = max(1, room * connections // (connections + streams))
+    log.warning("few_descriptors", connections=fewer, streams=room - fewer, wanted=connections + streams, limit=soft)
+    return Places(fewer, room - fewer)
 
 
 @dataclass(slots=True)
@@ -81,6 +103,11 @@ class Connections:
         """Note that we wait for it again."""
         if connection in self.open:
             self.idle[connection] = None
+
+    def follows_the_stream(self, connection: "Connection") -> None:
+        """Note that it is counted elsewhere now."""
+        self.open.discard(connection)
+        self.idle.pop(connection, None)
 
     def reads_slowly(self, connection: "Connection") -> None:
         """Note that it has not taken its whole answer."""
@@ -151,6 +178,10 @@ class Connection(web.RequestHandler):
             self._has_asked = False
             self._all.waited_for(self)
 
+    def hold(self) -> None:
+        """Note that what is served now ends when the client likes."""
+        self._all.follows_the_stream(self)
+
     def pause_writing(self) -> None:
         """Give the client some time to take the rest."""
         super().pause_writing()
@@ -190,6 +221,20 @@ class Connection(web.RequestHandler):
         if self._too_slow is not None:
             self._too_slow.cancel()
             self._too_slow = None
+
+
+@contextmanager
+def hold_as_stream(request: web.Request) -> Iterator[None]:
+    """Let a request take as long as its client likes, and hold little of what is written to it; its connection ends with it."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.hold()
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits(high=0)  # so that `drain` waits until the kernel has all of it
+        wire = request.transport.get_extra_info("socket")
+        for option, value in STREAM_OPTIONS.items():
+            with suppress(OSError):
+                wire.setsockopt(socket.IPPROTO_TCP, option, value)
+    yield
 
 
 class _Server(web.Server):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 from urllib.parse import unquote, unquote_to_bytes
 
 from aiohttp import web
@@ -19,6 +19,9 @@ class Parameters(BaseModel):
     """Path and query parameters; unknown ones are refused by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """Those that may be given several times."""
 
 
 class NoParameters(Parameters):
@@ -45,11 +48,15 @@ class Endpoint(Generic[Asked]):
     group: str
     summary: str
     parameters: type[Asked]
-    handle: Callable[[web.Request, Asked], Awaitable[Answer]]
+    handle: Callable[[web.Request, Asked], Awaitable[Answer | web.StreamResponse]]
     answers: Mapping[HTTPStatus, type[BaseModel]]
     problems: tuple[type[QueryError], ...] = ()
     description: str = ""
     data: bool = False
+    other_media: Mapping[str, str] = field(default_factory=dict)
+    """Media types that an answer may have instead of JSON, by what `Accept` asks for, with what each holds."""
+    media: str = "application/json"
+    """Of its answers. What is no JSON its handler writes itself."""
     path_parameters: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,11 +67,13 @@ class Endpoint(Generic[Asked]):
         """The path as OpenAPI writes it."""
         return _PLACEHOLDER.sub(r"{\1}", self.path)
 
-    async def serve(self, request: web.Request) -> web.Response:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Check, ask, render."""
         if self.method == "POST":
             authorize(request)
         answer = await self.handle(request, asked_of(request, self.parameters, self.path_parameters))
+        if isinstance(answer, web.StreamResponse):
+            return answer
         return tagged_response(request, answer) if self.data else plain_response(answer)
 
     def route(self) -> web.RouteDef:
@@ -92,11 +101,12 @@ def asked_of(request: web.Request, parameters: type[Asked], in_path: frozenset[s
 def _given(request: web.Request, parameters: type[Asked], in_path: frozenset[str]) -> dict[str, Any]:
     """Return the query's parameters, each a known one."""
     query = request.rel_url.query
-    given: dict[str, Any] = dict(query)
-    if len(given) != len(query):
-        repeated = next(name for name in given if len(query.getall(name)) > 1)
+    given: dict[str, Any] = {
+        name: query.getall(name) if name in parameters.repeatable else value for name, value in query.items()
+    }
+    if repeated := next((name for name in given.keys() - parameters.repeatable if len(query.getall(name)) > 1), None):
         raise InvalidParameterError(f"{repeated}: given more than once", parameter=repeated)
-    taken = parameters.model_fields.keys() - in_path
+    taken = {declared.alias or name for name, declared in parameters.model_fields.items()} - in_path
     if unknown := given.keys() - taken:
         known = ", ".join(sorted(taken)) or "none"
         first = min(unknown)

@@ -7,7 +7,7 @@ from aiohttp import web
 from libs.kafka.lag import PartitionLag
 from libs.telemetry import metrics
 from libs.telemetry.meters import Reading
-from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POSTGRES, PROGRESS, UNSETTLED
+from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POSTGRES, PROGRESS, STREAM, UNSETTLED
 
 
 def read_gauges(app: web.Application) -> Iterable[Reading]:
@@ -21,6 +21,8 @@ def read_gauges(app: web.Application) -> Iterable[Reading]:
     for source, at in app[LAST_SUCCESSES].by_source.items():
         if at is not None:
             yield Reading(metrics.LAST_SUCCESS, (source,), at.timestamp())
+    for transport, clients in app[STREAM].clients.items():
+        yield Reading(metrics.STREAM_CLIENTS, (transport,), clients)
     unsettled = app[UNSETTLED].count()
     if unsettled is not None:
         yield Reading(metrics.DEAD_LETTERS_UNSETTLED, (), unsettled)

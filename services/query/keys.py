@@ -18,6 +18,7 @@ from services.query.following import RunFollower
 from services.query.gathering import GatheredAssets
 from services.query.holding_cursors import CursorBoard
 from services.query.holding_incidents import IncidentBoard
+from services.query.live.hub import AssetStream
 from services.query.measures import Measures
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
@@ -54,6 +55,7 @@ RUNNING = web.AppKey("running", tuple[str, ...])
 RUNS = web.AppKey("runs", RunFollower)
 CURSORS = web.AppKey("cursors", CursorBoard)
 INCIDENTS = web.AppKey("incidents", IncidentBoard)
+STREAM = web.AppKey("stream", AssetStream)
 POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
 PROGRESS = web.AppKey("progress", ProgressBoard)

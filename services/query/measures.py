@@ -12,11 +12,16 @@ ABANDONED: Final = 499
 
 
 class Measures:
-    """The instruments of requests. Their series are kept at hand: to find one by its labels costs as much as to count."""
+    """The instruments of requests and of the stream.
+
+    Their series are kept at hand: to find one by its labels costs as much as to count.
+    """
 
     def __init__(self, meters: Meters) -> None:
         self._requests = meters.counter(metrics.HTTP_REQUESTS)
         self._seconds = meters.histogram(metrics.HTTP_REQUEST_SECONDS)
+        streamed = [meters.counter(one) for one in (metrics.STREAM_EVENTS, metrics.STREAM_SKIPPED, metrics.STREAM_BYTES)]
+        self._streamed = {name: [counter.labels(name) for counter in streamed] for name in labels.TRANSPORT.values}
         self._held: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
@@ -30,3 +35,8 @@ class Measures:
         count, time = held
         count.inc()
         time.observe(seconds)
+
+    def streamed(self, transport: str, events: int, skipped: int, size: int) -> None:
+        """Count what was handed to a client of the stream at once."""
+        for counter, count in zip(self._streamed[transport], (events, skipped, size), strict=True):
+            counter.inc(count)

@@ -90,6 +90,8 @@ def _parameters(endpoint: Endpoint[Any]) -> Iterable[dict[str, Any]]:
         }
     if endpoint.data:
         yield {"name": "If-None-Match", "in": "header", "description": "An ETag held already", "schema": {"type": "string"}}
+    if endpoint.media == "text/event-stream":
+        yield {"name": "Last-Event-ID", "in": "header", "description": "The last event seen", "schema": {"type": "string"}}
 
 
 def _without_null(declared: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,10 +125,12 @@ def _answer(endpoint: Endpoint[Any], status: HTTPStatus, model: type[BaseModel])
     names = ["X-Request-Id"]
     names += ["ETag", "Link", "X-Attribution"] if endpoint.data else []
     names += ["Location"] if status == HTTPStatus.ACCEPTED else []
+    other = {media: {"schema": {"type": "string", "description": held}} for media, held in endpoint.other_media.items()}
+    content = {"content": {endpoint.media: {"schema": _reference(model)}, **other}}
     return {
         "description": (model.__doc__ or status.phrase).strip(),
         "headers": {name: {"schema": {"type": "string"}} for name in names},
-        "content": {"application/json": {"schema": _reference(model)}},
+        **(content if status != HTTPStatus.SWITCHING_PROTOCOLS else {}),
     }
 
 

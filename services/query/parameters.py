@@ -1,17 +1,18 @@
 """What callers may ask for, checked at the edge: a value that passes here is one that Postgres takes."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 from libs.contracts.dead_letters import ERROR_CLASSES
 from libs.domain.identity import LONGEST_ASSET_UID, asset_uid_of
 from libs.domain.rejections import Rejection
 from libs.sources.catalogue import SOURCES
 from services.query.cursors import LONGEST_CURSOR
+from services.query.live.positions import LONGEST_POSITION, decode_position
 from services.query.problems import UnknownSourceError
 
 LARGEST_PAGE = 500
@@ -81,6 +82,40 @@ Symbol = Annotated[
 ]
 RunId = Annotated[UUID, BeforeValidator(_canonical_uuid), Field(description="A run's id")]
 RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_RECORD_ID), WHOLE]
+MOST_UIDS = 500
+
+
+def _split(given: object) -> object:
+    """Take `uid=btc,eth`, `uid=btc&uid=eth`, and both at once."""
+    if not isinstance(given, list):
+        return given
+    return [one.strip() for text in given for one in text.split(",")] if all(isinstance(one, str) for one in given) else given
+
+
+def _true_or_false(text: object) -> object:
+    """Take one spelling of each: `1`, `yes` and `True` are mistakes."""
+    if isinstance(text, str) and text not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return text
+
+
+def _position(text: str) -> str:
+    decode_position(text)
+    return text
+
+
+Symbols = Annotated[
+    list[Symbol],
+    BeforeValidator(_split),
+    Field(description="Only these assets: symbols joined by commas, or given several times", min_length=1, max_length=MOST_UIDS),
+]
+Top = Annotated[int, Field(description="Only assets of this market-cap rank or a better one", ge=1, le=10_000), WHOLE]
+Flag = Annotated[bool, BeforeValidator(_true_or_false)]
+EventId = Annotated[
+    str,
+    AfterValidator(_position),
+    Field(description="Go on behind the event of this id; the header `Last-Event-ID` says the same", max_length=LONGEST_POSITION),
+]
 WaitSeconds = Annotated[
     float, Field(description="Seconds to wait for the end of the run", ge=0, le=LONGEST_RUN_SECONDS, allow_inf_nan=False), DECIMAL
 ]
@@ -91,6 +126,39 @@ MOMENT = _spelt_as(
     "a time with its zone such as 2026-01-31T12:00:00Z (a + as %2B)",
 )
 Since = Annotated[AwareDatetime, Field(description="Not before this time", ge=EARLIEST, le=LATEST), MOMENT]
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_EPOCH = re.compile(r"\d{1,10}(\.\d{1,6})?|\d{11,14}", re.ASCII)
+_LONGEST_SECONDS = 10
+"""Digits of an epoch in seconds, up to the year 2286; one in milliseconds has had more since 1973."""
+
+
+def _moment(text: object) -> object:
+    """Read a day as its beginning in UTC, and an epoch in seconds or in milliseconds; leave what else is a time as it is."""
+    if not isinstance(text, str):
+        return text
+    if _DATE.fullmatch(text):
+        return f"{text}T00:00:00Z"
+    if _EPOCH.fullmatch(text):
+        whole, _, _ = text.partition(".")
+        return datetime.fromtimestamp(0, UTC) + (
+            timedelta(seconds=float(text)) if len(whole) <= _LONGEST_SECONDS else timedelta(milliseconds=int(text))
+        )
+    return MOMENT.func(text)  # type: ignore[call-arg] # a function of one argument, as we made it
+
+
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=EARLIEST, le=LATEST),
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "ISO 8601 with its zone (a + as %2B), a day (as it begins in UTC), or (milli)seconds since 1970",
+            "examples": ["2026-01-31T12:00:00Z", "2026-01-31", "1769860800"],
+        }
+    ),
+]
 
 
 def known_source(source: str) -> str:

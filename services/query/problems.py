@@ -67,6 +67,12 @@ class RunNotFoundError(QueryError):
     status, code = HTTPStatus.NOT_FOUND, "run_not_found"
 
 
+class UpgradeRequiredError(QueryError):
+    """This path speaks WebSocket, and the request does not ask for it."""
+
+    status, code = HTTPStatus.UPGRADE_REQUIRED, "upgrade_required"
+
+
 class UnauthorizedError(QueryError):
     """The token is missing or wrong."""
 
@@ -122,6 +128,18 @@ class BusyError(UnavailableError):
     """As many requests wait for runs as this service allows."""
 
     code = "busy"
+
+
+class StreamFullError(UnavailableError):
+    """As many clients follow the stream as this service allows."""
+
+    code = "stream_full"
+
+
+class StreamNotReadyError(UnavailableError):
+    """The service has not read all assets yet; it takes a moment after its start."""
+
+    code = "stream_not_ready"
 
 
 def all_problems(base: type[QueryError] = QueryError) -> Sequence[type[QueryError]]:

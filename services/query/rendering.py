@@ -22,13 +22,17 @@ ATTRIBUTION_HEADERS: Mapping[str, str] = {
 }
 
 
+JSON = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler found: a body that msgspec can encode."""
+    """What a handler found: a body that msgspec can encode, or bytes of another media type."""
 
     body: Any
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = JSON
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -75,12 +79,14 @@ def plain_response(answer: Answer) -> web.Response:
 
 def tagged_response(request: web.Request, answer: Answer) -> web.Response:
     """Render data: tagged by content, so that a caller who has it already gets 304 and no body."""
-    body = encoded(answer.body)
+    body = encoded(answer.body) if answer.media == JSON else answer.body
     tag = b64encode(sha256(body).digest()[:12], b"-_").decode()
     headers = {**answer.headers, **ATTRIBUTION_HEADERS, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    if link := answer.headers.get("Link"):
+        headers["Link"] = f"{link}, {ATTRIBUTION_HEADERS['Link']}"
     if answer.status == HTTPStatus.OK and _held_by_caller(request, tag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    headers["Content-Type"] = "application/json"
+    headers["Content-Type"] = answer.media
     return web.Response(status=answer.status, body=body, headers=headers)
 
 

@@ -39,6 +39,9 @@ class QuerySettings(
         ge=10,
         le=50_000,
     )
+    stream_clients: int = Field(
+        1_000, description="Most clients that follow /data/stream and /data/ws, beside HTTP_CONNECTIONS", ge=1, le=20_000
+    )
     query_connections: int = Field(8, description="Most Postgres connections that the HTTP API holds", ge=1, le=200)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -9,13 +10,16 @@ from uuid import UUID
 from libs.contracts.asset import Asset
 from libs.contracts.run_events import RunFailed, RunSkipped, RunStarted, RunSucceeded, ShardFailed, ShardPublished
 from libs.domain.assets import asset_of
+from libs.domain.candles import bucket_at
 from libs.domain.identity import Listing
 from libs.domain.rejections import Reason
 from libs.sources.catalogue import PRIORITIES
 from tests.faults.evidence import Evidence, applied_ticks, counted_requests, fields_of
 from tests.faults.ledger import SeenTick
-from tests.faults.tables import digits
+from tests.faults.tables import HeldCandle, HeldTick, Tick, digits
 from tests.faults.watcher import ran_ahead
+
+HOUR = timedelta(hours=1)
 
 
 def newest_content_is_stored(evidence: Evidence) -> list[str]:
@@ -224,6 +228,48 @@ def assets_follow_from_quotes(evidence: Evidence) -> list[str]:
     return wrong
 
 
+def every_tick_is_in_the_history(evidence: Evidence) -> list[str]:
+    """Or is remembered as too late for it; and nothing is there that was never sent."""
+    held = evidence.tables.history.keys() | evidence.tables.late
+    applied = {_place_of(tick): tick.origin for tick in applied_ticks(evidence)}
+    sent = {_place_of(tick) for tick in evidence.ledger.ticks.values() if tick.listing is not None}
+    wrong = [f"{place} at {origin} is not in the history" for place, origin in applied.items() if place not in held]
+    return wrong + [f"{place} is in the history and was never in a topic" for place in held - sent]
+
+
+def _place_of(tick: SeenTick) -> Tick:
+    assert tick.listing is not None
+    assert tick.freshness is not None
+    return tick.listing, tick.freshness[0], tick.freshness[2]
+
+
+def candles_follow_from_ticks(evidence: Evidence) -> list[str]:
+    """Hour by hour, where no tick was too late to be kept."""
+    held = evidence.tables
+    by_hour: dict[tuple[Listing, datetime], list[tuple[Tick, HeldTick]]] = defaultdict(list)
+    for place, tick in held.history.items():
+        if tick.price is not None:
+            by_hour[place[0], bucket_at(place[1], HOUR)].append((place, tick))
+    late = {(listing, bucket_at(event_time, HOUR)) for listing, event_time, _ in held.late}
+    wrong = []
+    for hour in (by_hour.keys() | held.candles.keys()) - late:
+        made, kept = _candle_of(by_hour[hour]), held.candles.get(hour)
+        if made != kept:
+            wrong.append(f"{hour[0]} at {hour[1]}: its ticks make {made}, its candle is {kept}")
+    return wrong
+
+
+def _candle_of(ticks: list[tuple[Tick, HeldTick]]) -> HeldCandle | None:
+    if not ticks:
+        return None
+    first = min(ticks, key=lambda each: (each[0][1], each[1].first_fetched_at, each[0][2]))[1].price
+    last = max(ticks, key=lambda each: (each[0][1], each[1].fetched_at, each[0][2]))[1].price
+    prices = [tick.price for _, tick in ticks if tick.price is not None]
+    assert first is not None
+    assert last is not None
+    return HeldCandle(first, max(prices), min(prices), last, len(ticks))
+
+
 def no_checkpoint_ran_ahead(evidence: Evidence) -> list[str]:
     return ran_ahead(evidence.samples, evidence.ledger, evidence.tables)
 
@@ -245,6 +291,7 @@ LOST: tuple[Invariant, ...] = (
     every_record_is_counted_for_its_run,
     only_poison_is_set_aside,
     subscribers_see_the_table,
+    every_tick_is_in_the_history,
 )
 DOUBLED: tuple[Invariant, ...] = (
     no_tick_is_stored_twice,
@@ -252,6 +299,7 @@ DOUBLED: tuple[Invariant, ...] = (
     every_run_ends_once,
     every_shard_reports_once,
     nothing_of_a_failed_shard_is_published,
+    candles_follow_from_ticks,
 )
 OTHERS: tuple[Invariant, ...] = (
     what_became_of_ticks_is_counted_as_that,

@@ -4,8 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,28 @@ from libs.domain.quotes import Quote
 
 RAW_SOURCES = ("coingecko", "coinpaprika", "csv")
 CONNECT_SECONDS = 15.0
+
+
+Tick = tuple[Listing, datetime, UUID]
+"""A listing, an event time, a content."""
+
+
+class HeldTick(NamedTuple):
+    """A row of the history: its price, and when it was fetched first and last."""
+
+    price: Decimal | None
+    first_fetched_at: datetime
+    fetched_at: datetime
+
+
+class HeldCandle(NamedTuple):
+    """A candle of an hour."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    ticks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +55,10 @@ class Tables:
     counted: Mapping[tuple[UUID, str, int], int]
     """Run, source and partition -> the records that were counted there."""
     outcomes: Counter[str]
+    history: Mapping[Tick, HeldTick]
+    late: frozenset[Tick]
+    """Those whose day is past keeping."""
+    candles: Mapping[tuple[Listing, datetime], HeldCandle]
 
 
 async def read_tables(database_url: str) -> Tables:
@@ -69,7 +96,23 @@ async def _read(connection: "asyncpg.Connection[asyncpg.Record]") -> Tables:
         for row in progress
     }
     outcomes = Counter({name: sum(row[name] for row in progress) for name in ("stored", "duplicate", "dead_lettered")})
-    return Tables(raw, rows, {quote.listing: quote for quote in quotes}, assets, runs, counted, outcomes)
+    history, late, candles = [
+        await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own constants
+        for table in ("quote_history", "late_ticks", "candles_1h")
+    ]
+    return Tables(
+        *(raw, rows, {quote.listing: quote for quote in quotes}, assets, runs, counted, outcomes),
+        history={_tick(row): HeldTick(row["price_usd"], row["first_fetched_at"], row["fetched_at"]) for row in history},
+        late=frozenset(map(_tick, late)),
+        candles={
+            (Listing(row["source"], row["source_id"]), row["started_at"]): HeldCandle(*(row[name] for name in HeldCandle._fields))
+            for row in candles
+        },
+    )
+
+
+def _tick(row: Any) -> Tick:
+    return Listing(row["source"], row["source_id"]), row["event_time"], row["tick_id"]
 
 
 def _message_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,14 +15,15 @@ from libs.contracts.cursors import QuotaUsage
 from libs.contracts.dead_letters import Origin
 from libs.contracts.run_events import RunEvent, RunStarted, RunSucceeded, RunTotals, ShardCounts, ShardPublished
 from libs.domain.assets import asset_of
+from libs.domain.candles import bucket_at
 from libs.domain.runs import Trigger
 from libs.postgres.writing.assets import NUMBERS
 from libs.sources.catalogue import PRIORITIES
 from tests.faults import invariants
 from tests.faults.evidence import Evidence
-from tests.faults.invariants import DOUBLED, LOST, OTHERS
+from tests.faults.invariants import DOUBLED, HOUR, LOST, OTHERS
 from tests.faults.ledger import Ledger, SeenLetter, SeenTick
-from tests.faults.tables import Tables
+from tests.faults.tables import HeldCandle, HeldTick, Tables
 from tests.faults.watcher import Sample, since_emptied
 from tests.unit.domain.made_up import START, quote
 
@@ -71,6 +72,9 @@ def good() -> Evidence:
         runs={RUN: {"status": "succeeded", **dict(totals)}},
         counted={(RUN, "coingecko", 0): 2},
         outcomes=Counter(stored=2),
+        history={place_of(one): HeldTick(Decimal(one.price_usd or 0), one.fetched_at, one.fetched_at) for one in (OLD, NEW)},
+        late=frozenset(),
+        candles={(one.listing, bucket_at(one.source_updated_at, HOUR)): candle_of(one) for one in (OLD, NEW)},
     )
     samples = [Sample({(RAW, 0): 1}, {"coingecko": 1}), Sample({(RAW, 0): 2}, {"coingecko": 2})]
     return Evidence(ledger, tables, {NEW.listing: NEW.tick_id}, frozenset({RUN}), {"coingecko": 1}, samples)
@@ -79,6 +83,15 @@ def good() -> Evidence:
 def test_what_is_right_passes_every_check() -> None:
     evidence = good()
     assert [found for check in (*LOST, *DOUBLED, *OTHERS) for found in check(evidence)] == []
+
+
+def place_of(one: Any) -> Any:
+    return one.listing, one.source_updated_at, one.tick_id
+
+
+def candle_of(one: Any) -> HeldCandle:
+    price = Decimal(one.price_usd or 0)
+    return HeldCandle(price, price, price, price, 1)
 
 
 def with_tick(evidence: Evidence, tick: SeenTick) -> Evidence:
@@ -123,6 +136,10 @@ WRONG: dict[str, Callable[[Evidence], Evidence]] = {
     "run_counts_add_up": lambda held: with_tables(held, runs={RUN: {**held.tables.runs[RUN], "stored": 1}}),
     "assets_follow_from_quotes": lambda held: with_tables(held, assets={"btc": {**held.tables.assets["btc"], "name": "Other"}}),
     "no_checkpoint_ran_ahead": lambda held: replace(held, samples=[Sample({(RAW, 0): 2}, {"coingecko": 1})]),
+    "every_tick_is_in_the_history": lambda held: with_tables(held, history={}),
+    "candles_follow_from_ticks": lambda held: with_tables(
+        held, candles={place: candle._replace(ticks=2) for place, candle in held.tables.candles.items()}
+    ),
     "every_request_was_counted": lambda held: replace(held, requests={"coingecko": 2}),
 }
 

@@ -5,17 +5,22 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import asyncpg
+
 from libs.domain.anomalies import move_bucket
 from libs.domain.assets import Asset, asset_of
 from libs.domain.quotes import Quote, freshness
 from libs.postgres.pool import Connection, Pool
-from libs.postgres.writing import assets, quotes, raw_ticks, run_progress
+from libs.postgres.writing import assets, history, partitions, quotes, raw_ticks, run_progress
+from libs.postgres.writing.history import Batch, History, batch_of
 from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
 
 # One after another in the order given, which is rising: two writers then never wait for each other in a ring.
 LOCK: Final = "SELECT pg_advisory_xact_lock($1, number) FROM unnest($2::integer[]) AS number"
 LOCK_SPACE: Final = 0x6B61
 """Ours among the advisory locks of the database."""
+TRIES: Final = 3
+"""At a chunk whose partition of the history goes between the look and the row."""
 
 Entry = Tick | SetAside
 
@@ -28,6 +33,7 @@ class Destination:
     raw_table: str
     priorities: Mapping[str, int]
     partition_of: Callable[[str], int]
+    history: History
 
 
 class Part(NamedTuple):
@@ -46,6 +52,18 @@ class Written:
     gone: Sequence[str] = ()
 
 
+class _Work(NamedTuple):
+    """The parts, the ticks among them, and the days that these are of."""
+
+    parts: Sequence[Part]
+    ticks: Sequence[Tick]
+    batch: Batch
+
+
+class PartitionGoneError(Exception):
+    """A row found no partition of the history, though it has just been made, again and again: a bug, and no fault of the row."""
+
+
 class _MoreLocksError(Exception):
     """A listing of the chunk was held under a uid of a partition that is not locked; begin again with that one too."""
 
@@ -61,18 +79,38 @@ async def write_together(pool: Pool, destination: Destination, parts: Sequence[P
     repeat, and to run at the same time as another worker's: older data never overwrites newer, and a record counts once for
     its run.
     """
-    uids = {entry.quote.asset_uid for part in parts for entry in part.entries if isinstance(entry, Tick)}
+    ticks = [entry for part in parts for entry in part.entries if isinstance(entry, Tick)]
+    uids = {tick.quote.asset_uid for tick in ticks}
     locked = {part.partition for part in parts} | set(map(destination.partition_of, uids))
+    held = destination.history
+    batch = batch_of((tick.quote for tick in ticks), held.edges(held.utc()))
+    work = _Work(parts, ticks, batch)
+    gone = 0
     while True:
         try:
-            async with pool.acquire() as connection, connection.transaction():
-                return await _apply(connection, destination, parts, locked)
+            async with pool.acquire() as connection:
+                await _make_room(connection, held, batch)
+                async with connection.transaction():
+                    return await _apply(connection, destination, work, locked)
         except _MoreLocksError as more:
             locked |= more.partitions
+        except asyncpg.CheckViolationError as error:
+            if not partitions.is_missing(error):
+                raise
+            held.there.clear()  # another worker has dropped what was there: their clocks or their settings differ
+            gone += 1
+            if gone == TRIES:
+                raise PartitionGoneError(str(error)) from error
 
 
-async def _apply(connection: Connection, destination: Destination, parts: Sequence[Part], locked: set[int]) -> Written:
-    ticks = [entry for part in parts for entry in part.entries if isinstance(entry, Tick)]
+async def _make_room(connection: Connection, held: History, batch: Batch) -> None:
+    if wanted := batch.partitions - held.there:
+        await partitions.ensure(connection, wanted)
+        held.there.update(wanted)
+
+
+async def _apply(connection: Connection, destination: Destination, work: _Work, locked: set[int]) -> Written:
+    parts, ticks, batch = work
     dead_lettered = sum(len(part.entries) for part in parts) - len(ticks)
     if ticks:
         await stage(connection, ticks)
@@ -85,6 +123,7 @@ async def _apply(connection: Connection, destination: Destination, parts: Sequen
     moved_by, left = await quotes.upsert_newest(connection)
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
+    await history.keep(connection, batch, again=len(came) < len(ticks))
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves)))

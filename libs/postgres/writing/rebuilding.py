@@ -11,6 +11,7 @@ from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import assets, quotes
 from libs.postgres.writing.incoming import copy_rows
+from libs.sources.catalogue import SOURCES
 
 LOCK_SECONDS: Final = 10
 """How long to wait for whoever writes at this moment: nobody should, the group is empty."""
@@ -18,11 +19,18 @@ LOCK_SECONDS: Final = 10
 SET_LOCK_TIMEOUT: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
 # Table names are the sources' own, from libs.sources.catalogue. In the order in which a chunk's writer takes its locks.
 LOCK_RAW: Final = "LOCK TABLE {table} IN EXCLUSIVE MODE"
-LOCK_REST: Final = "LOCK TABLE quotes, assets, assets_gone IN EXCLUSIVE MODE"
+LOCK_QUOTES: Final = "LOCK TABLE quotes IN EXCLUSIVE MODE"
+LOCK_HISTORY: Final = "LOCK TABLE quote_history, late_ticks, candles_1h IN EXCLUSIVE MODE"
+LOCK_REST: Final = "LOCK TABLE assets, assets_gone IN EXCLUSIVE MODE"
 EMPTY_RAW: Final = "TRUNCATE TABLE {table}"
 """Its ids go on growing, so a cursor that somebody holds never comes upon another row under a known id."""
 
 DELETE_QUOTES: Final = "DELETE FROM quotes WHERE source = ANY($1::text[]) RETURNING asset_uid"
+EMPTY_HISTORY: Final = "TRUNCATE TABLE quote_history, late_ticks, candles_1h"
+DELETE_HISTORY: Final = tuple(
+    f"DELETE FROM {table} WHERE source = ANY($1::text[])"  # noqa: S608 - our own names
+    for table in ("quote_history", "late_ticks", "candles_1h")
+)
 DELETE_ASSETS: Final = "DELETE FROM assets WHERE asset_uid = ANY($1::text[])"
 
 CREATE_KEPT: Final = "CREATE TEMPORARY TABLE kept_ticks (tick_id uuid NOT NULL) ON COMMIT DROP"
@@ -35,18 +43,28 @@ COUNT_QUOTES: Final = """
     FROM quotes AS held LEFT JOIN (SELECT DISTINCT tick_id FROM kept_ticks) AS kept USING (tick_id)
     WHERE held.source = $1"""
 
+COUNT_TICKS: Final = """
+    SELECT count(*) AS held, count(*) FILTER (WHERE kept.tick_id IS NULL) AS beyond
+    FROM quote_history AS held LEFT JOIN (SELECT DISTINCT tick_id FROM kept_ticks) AS kept USING (tick_id)
+    WHERE held.source = $1"""
+
 LOAD_VERSIONS: Final = "SELECT asset_uid, version FROM assets"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the tables hold of a source, and how much of it no kept record of its topic would bring back."""
+    """What the tables hold of a source, and how much of it no kept record of its topic would bring back.
+
+    The history's ticks only where it is emptied too.
+    """
 
     source: str
     raw_rows: int
     raw_rows_beyond_reach: int
     quotes: int
     quotes_beyond_reach: int
+    ticks: int = 0
+    ticks_beyond_reach: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +76,9 @@ class Emptied:
     assets_changed: int
 
 
-async def count_held(pool: Pool, source: str, raw_table: str, kept: AsyncIterable[Sequence[UUID]]) -> Held:
+async def count_held(
+    pool: Pool, source: str, raw_table: str, kept: AsyncIterable[Sequence[UUID]], *, history: bool = False
+) -> Held:
     """Compare the tables with the contents that the source's topic still has (`kept`, tick_ids in any order, repeats too)."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(CREATE_KEPT)
@@ -67,28 +87,45 @@ async def count_held(pool: Pool, source: str, raw_table: str, kept: AsyncIterabl
         await connection.execute(ANALYZE_KEPT)
         raw = await connection.fetchrow(COUNT_RAW.format(table=raw_table))
         newest = await connection.fetchrow(COUNT_QUOTES, source)
+        ticks = tuple(await connection.fetchrow(COUNT_TICKS, source) or ()) if history else (0, 0)
     if raw is None or newest is None:
         raise RuntimeError("a count gave no row")
-    return Held(source, raw["held"], raw["beyond"], newest["held"], newest["beyond"])
+    return Held(source, raw["held"], raw["beyond"], newest["held"], newest["beyond"], *ticks)
 
 
 @asynccontextmanager
-async def emptied(pool: Pool, raw_tables: Mapping[str, str], priorities: Mapping[str, int]) -> AsyncIterator[Emptied]:
+async def emptied(
+    pool: Pool, raw_tables: Mapping[str, str], priorities: Mapping[str, int], *, history: bool = False
+) -> AsyncIterator[Emptied]:
     """Empty what the ticks of the sources (name -> raw table) made, for good when the block ends and not if it raises.
 
     Until then nobody else sees it, and who would write waits. Raw rows and quotes go; an asset that other sources hold
-    becomes what their quotes add up to; one that nobody else holds is deleted.
+    becomes what their quotes add up to; one that nobody else holds is deleted. With `history` their ticks and candles go too:
+    most of them are older than what topics keep, and a replay over them changes nothing.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(SET_LOCK_TIMEOUT)
         for table in sorted(raw_tables.values()):
             await connection.execute(LOCK_RAW.format(table=table))
+        await connection.execute(LOCK_QUOTES)
+        if history:
+            await connection.execute(LOCK_HISTORY)
         await connection.execute(LOCK_REST)
         deleted = await connection.fetch(DELETE_QUOTES, list(raw_tables))
         gone, changed = await _recompute(connection, sorted({row["asset_uid"] for row in deleted}), priorities)
+        if history:
+            await _empty_history(connection, list(raw_tables))
         for table in sorted(raw_tables.values()):  # last: from here on nobody can read them
             await connection.execute(EMPTY_RAW.format(table=table))
         yield Emptied(len(deleted), gone, changed)
+
+
+async def _empty_history(connection: Connection, sources: Sequence[str]) -> None:
+    if SOURCES.keys() <= set(sources):
+        await connection.execute(EMPTY_HISTORY)
+        return
+    for statement in DELETE_HISTORY:
+        await connection.execute(statement, sources)
 
 
 async def load_versions(pool: Pool) -> dict[str, int]:

@@ -20,7 +20,7 @@ LOCK_SECONDS: Final = 1
 """Longest that a batch waits for a lock, and with that longest that it can make others wait behind it."""
 STATEMENT_SECONDS: Final = 10
 
-SET_TIMEOUTS: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
+SET_TIMEOUTS: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{{statement_seconds}}s'"
 TAKE_TURN: Final = "SELECT pg_try_advisory_lock($1, $2)"
 END_TURN: Final = "SELECT pg_advisory_unlock($1, $2)"
 TURN: Final = 2**31 - 2
@@ -138,7 +138,7 @@ async def delete_raw(
 
     Raises InTheWayError.
     """
-    async with _short(connection):
+    async with short(connection):
         found = await connection.fetchrow(FIND_OLD.format(table=table), after, before, at_once, source)
         if found is None:
             raise RuntimeError("an aggregate gave no row")
@@ -148,15 +148,16 @@ async def delete_raw(
 
 async def delete_old(connection: Connection, table: str, *, before: datetime, at_once: int = AT_ONCE) -> int:
     """Delete some of what is older in a table of BY_TIME; return how much. Raises InTheWayError."""
-    async with _short(connection):
+    async with short(connection):
         return int(await connection.fetchval(BY_TIME[table], before, at_once))
 
 
 @asynccontextmanager
-async def _short(connection: Connection) -> AsyncIterator[None]:
+async def short(connection: Connection, *, statement_seconds: int = STATEMENT_SECONDS) -> AsyncIterator[None]:
+    """Begin a transaction that gives up soon. Raises InTheWayError."""
     try:
         async with connection.transaction():
-            await connection.execute(SET_TIMEOUTS)
+            await connection.execute(SET_TIMEOUTS.format(statement_seconds=statement_seconds))
             yield
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
         raise InTheWayError(str(error)) from error

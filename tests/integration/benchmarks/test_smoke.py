@@ -78,6 +78,14 @@ async def test_every_list_is_walked_to_its_end_in_every_order(tmp_path: Path) ->
 
 
 @pytest.mark.timeout(600)
+async def test_pages_of_history_are_read_whole(tmp_path: Path) -> None:
+    page = await _page(tmp_path, "--part", "history", "--held", "4", "--months", "2", "--rounds", "1")
+    pages = re.findall(r"^\| `interval=(\w+)`, [\w ]+ \| (\d+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", page, re.MULTILINE)
+    assert pages == [("1h", "720"), ("1d", "30"), ("5m", "288"), ("1m", "288"), ("raw", "576")]
+    assert "<svg" in (tmp_path / "benchmarks-history.svg").read_text()
+
+
+@pytest.mark.timeout(600)
 async def test_a_backlog_and_the_listings_grow_and_cost_and_memory_are_told_of_each(tmp_path: Path) -> None:
     growing = ("--backlog", "1000", "--backlog", "3000", "--spread", "100", "--spread", "900", "--ticks", "2000")
     page = await _page(tmp_path, "--part", "growth", "--listings", "200", "--chunk", "200", *growing)

@@ -9,6 +9,7 @@ import pytest
 
 from libs.kafka.publishing import Publisher
 from libs.postgres.pool import Pool
+from libs.postgres.writing.history import History
 from libs.postgres.writing.retention import InTheWayError, delete_raw, turn
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
@@ -101,6 +102,23 @@ async def test_what_tells_of_runs_gaps_and_letters_goes_after_its_time(pool: Poo
     assert await retention.run_once() == {"etl_runs": 2, "gaps": 2, "dead_letters": 3}
     for table in ("etl_runs", "etl_run_shards", "etl_run_progress", "gaps"):
         assert await count(pool, table) == 2, table
+
+
+async def test_days_and_months_that_are_past_keeping_are_dropped_whole(pool: Pool, retention: Retention) -> None:
+    ages = (0, 29, 33, 34, 230)
+    held = History(lambda: NOW - 400 * DAY, 400 * DAY, None)
+    for age in ages:
+        old = tick("bitcoin", "btc", price=str(age + 1))
+        old = old._replace(quote=old.quote._replace(source_updated_at=NOW - age * DAY, fetched_at=NOW - age * DAY))
+        await write_chunk(pool, replace(COINGECKO, history=held), place_of("btc"), numbered([old]))
+    kept = replace(retention, history=History(retention.outlets.clock.utc, 30 * DAY, 180 * DAY))
+    assert await kept.run_once() == {"raw_coingecko": 3}
+    days = {row[0] for row in await pool.fetch("SELECT event_time FROM quote_history")}
+    assert days == {NOW - age * DAY for age in (0, 29)}
+    assert await count(pool, "candles_1h") == len(ages) - 1
+    late = {row[0] for row in await pool.fetch("SELECT event_time FROM late_ticks")}
+    assert late == {NOW - 33 * DAY, NOW - 34 * DAY}, "which may come again"
+    assert await kept.run_once() == {}
 
 
 async def test_only_one_worker_at_a_time_deletes(pool: Pool, retention: Retention) -> None:

@@ -11,12 +11,12 @@ from pydantic import SecretStr
 from libs.alerting.findings import Limits
 from libs.alerting.leading import IncidentWatch
 from libs.alerting.webhook import open_webhook_if_any
-from libs.contracts.topics import CURSORS, INCIDENTS, RUN_EVENTS, SOURCE_TOPICS, Topic
+from libs.contracts.topics import ASSETS_NORMALIZED, CURSORS, INCIDENTS, RUN_EVENTS, SOURCE_TOPICS, Topic
 from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import Start, open_tail
+from libs.kafka.tailing import Start, open_end_probe, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
 from libs.sources.catalogue import running
@@ -56,6 +56,11 @@ def incidents_topic(topics: QueryTopics) -> str:
 
 
 @pytest.fixture
+def assets_topic(topics: QueryTopics) -> str:
+    return topics.run_events.replace("etl.runs", "assets.normalized")
+
+
+@pytest.fixture
 def connection(kafka_bootstrap_servers: str) -> KafkaConnection:
     return KafkaConnection(kafka_bootstrap_servers, "query-test")
 
@@ -65,7 +70,8 @@ def all_topics(topics: QueryTopics, cursors_topic: str, incidents_topic: str) ->
     raw = [replace(SOURCE_TOPICS[source].raw, name=name, partitions=2) for source, name in topics.raw.items()]
     commands = [replace(SOURCE_TOPICS[source].commands, name=name) for source, name in topics.commands.items()]
     single = ((RUN_EVENTS, topics.run_events), (CURSORS, cursors_topic), (INCIDENTS, incidents_topic))
-    return [*raw, *commands, *(replace(topic, name=name) for topic, name in single)]
+    assets = replace(ASSETS_NORMALIZED, name=topics.run_events.replace("etl.runs", "assets.normalized"), partitions=3)
+    return [*raw, *commands, assets, *(replace(topic, name=name) for topic, name in single)]
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ async def created_topics(
 
 
 @pytest.fixture
-def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serve:
+def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str, assets_topic: str) -> Serve:
     """Start the service, by default with nothing to depend on."""
 
     @asynccontextmanager
@@ -94,6 +100,7 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serv
         limits: Limits = Limits(),  # noqa: B008 - frozen
         look_seconds: float = 0.2,
         sources: tuple[str, ...] = running(()),
+        stream_clients: int = 1_000,
     ) -> AsyncIterator[Api]:
         @asynccontextmanager
         async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
@@ -119,6 +126,8 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serv
             run_events=lambda: open_tail(kafka, topics.run_events, start=Start.END),
             cursors=lambda: open_tail(kafka, cursors_topic, start=Start.BEGINNING),
             incidents=lambda: open_tail(kafka, incidents_topic, start=Start.BEGINNING),
+            assets=lambda: open_tail(kafka, assets_topic, start=Start.BEGINNING),
+            ends=lambda: open_end_probe(kafka),
             watch=watch,
         )
         allowed = access or Access(None, open_to_all=True)
@@ -131,6 +140,7 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str) -> Serv
             stalled_seconds=stalled_seconds,
             taken_within_seconds=taken_within_seconds,
             sources=sources,
+            stream_clients=stream_clients,
         )
         async with TestClient(TestServer(app)) as client:
             yield Api(client)

@@ -29,6 +29,7 @@ from tests.integration.recovery.stories import (
 )
 
 EVERYTHING = "quotes, assets, assets_gone, etl_runs, etl_run_shards, etl_run_progress, raw_coingecko, raw_coinpaprika"
+HISTORY = "quote_history, late_ticks, candles_1h"
 
 
 async def normalize_all(connection: KafkaConnection, database_url: str, pool: Pool, topics: Topics) -> None:
@@ -43,8 +44,10 @@ async def replay(connection: KafkaConnection, topics: Topics, wish: Wish) -> Non
         await move(offsets, await plan(wish, pipeline_of(topics), offsets))
 
 
-async def rebuild_and_tell(connection: KafkaConnection, pool: Pool, publisher: Publisher, topics: Topics, *sources: str) -> Told:
-    tables = Tables({source: RAW_TABLES[source] for source in sources or RAW_TABLES}, PRIORITIES)
+async def rebuild_and_tell(
+    connection: KafkaConnection, pool: Pool, publisher: Publisher, topics: Topics, *sources: str, history: bool = False
+) -> Told:
+    tables = Tables({source: RAW_TABLES[source] for source in sources or RAW_TABLES}, PRIORITIES, history)
     async with open_group_offsets(connection, topics.group) as offsets:
         moves = await plan(Wish(Beginning(), sources, rebuild=True), pipeline_of(topics), offsets)
         await rebuild(pool, tables, offsets, moves)
@@ -67,14 +70,16 @@ async def test_a_replay_over_full_tables_changes_nothing_not_even_a_version(
     assert await asset_versions(pool) == versions == await published_assets(connection, topics.assets)
 
 
+@pytest.mark.parametrize("history", [False, True], ids=["history kept", "history emptied"])
 async def test_tables_emptied_and_replayed_come_back_the_same_and_subscribers_hold_the_same_assets(
-    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics
+    connection: KafkaConnection, database_url: str, pool: Pool, publisher: Publisher, topics: Topics, *, history: bool
 ) -> None:
     await live_through(publisher, topics)
     await normalize_all(connection, database_url, pool, topics)
     before, versions = await snapshot(pool), await asset_versions(pool)
-    told = await rebuild_and_tell(connection, pool, publisher, topics)
+    told = await rebuild_and_tell(connection, pool, publisher, topics, history=history)
     assert told == Told(0, len(versions))
+    assert (await snapshot(pool))["candles_1h"] == ([] if history else before["candles_1h"])
     assert await published_assets(connection, topics.assets) == await asset_versions(pool) == {}
     assert await pool.fetchval("SELECT count(*) FROM raw_coingecko") == 0
     await normalize_all(connection, database_url, pool, topics)
@@ -90,7 +95,7 @@ async def test_a_database_that_was_lost_whole_comes_back_from_the_topics_runs_an
     await live_through(publisher, topics, seed=11)
     await normalize_all(connection, database_url, pool, topics)
     before = await snapshot(pool)
-    await pool.execute(f"TRUNCATE {EVERYTHING}")
+    await pool.execute(f"TRUNCATE {EVERYTHING}, {HISTORY}")
     await rebuild_and_tell(connection, pool, publisher, topics)
     await normalize_all(connection, database_url, pool, topics)
     assert await snapshot(pool) == before
@@ -103,8 +108,11 @@ async def test_one_source_is_rebuilt_while_the_assets_of_the_others_stay_right(
     await live_through(publisher, topics)
     await normalize_all(connection, database_url, pool, topics)
     before = await snapshot(pool)
-    await rebuild_and_tell(connection, pool, publisher, topics, "coingecko")
+    await rebuild_and_tell(connection, pool, publisher, topics, "coingecko", history=True)
     between = await snapshot(pool)
+    assert {row[0] for row in await pool.fetch("SELECT source FROM quote_history UNION SELECT source FROM candles_1h")} == {
+        "coinpaprika"
+    }
     assert between["raw_coingecko"] == []
     assert between["raw_coinpaprika"] == before["raw_coinpaprika"]
     assert {quote[0] for quote in between["quotes"]} == {"coinpaprika"}
@@ -129,8 +137,10 @@ async def test_an_asset_that_the_topics_do_not_bring_back_is_gone_for_subscriber
         await pool.execute(phantom.format(table), uuid4())
     await Retelling(connection, pool, publisher, topics.assets, SystemClock()).tell()
     assert "phantom" in await published_assets(connection, topics.assets)
-    held = {one.source: one for one in await survey(connection, pool, TABLES, topics.raw)}
+    whole = Tables(TABLES.raw, TABLES.priorities, history=True)
+    held = {one.source: one for one in await survey(connection, pool, whole, topics.raw)}
     assert (held["coingecko"].quotes_beyond_reach, held["coinpaprika"].quotes_beyond_reach) == (1, 0)
+    assert (held["coingecko"].ticks > 200, held["coingecko"].ticks_beyond_reach) == (True, 0)
     await rebuild_and_tell(connection, pool, publisher, topics)
     await normalize_all(connection, database_url, pool, topics)
     assert await snapshot(pool) == before

@@ -28,7 +28,7 @@ from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import Start, open_tail
+from libs.kafka.tailing import Start, open_end_probe, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
@@ -185,6 +185,8 @@ def _query(names: Names, connection: KafkaConnection, database_url: str, tracer:
         run_events=lambda: open_tail(connection, names.of(RUN_EVENTS), start=Start.END),
         cursors=lambda: open_tail(connection, names.of(CURSORS), start=Start.BEGINNING),
         incidents=lambda: open_tail(connection, names.of(INCIDENTS), start=Start.BEGINNING),
+        assets=lambda: open_tail(connection, names.of(ASSETS_NORMALIZED), start=Start.BEGINNING),
+        ends=lambda: open_end_probe(connection),
     )
     return create_app(
         openers,

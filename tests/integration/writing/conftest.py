@@ -11,17 +11,24 @@ from libs.domain.quotes import Quote
 from libs.kafka.partitioning import partition_of
 from libs.postgres.pool import Pool
 from libs.postgres.writing.chunks import Destination, Entry, Part, Written, write_together
+from libs.postgres.writing.history import History
+from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, ensure, month_of
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.postgres.writing.ticks import Tick
 
 START = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 PARTITIONS = 6
 RUN = UUID(int=7)
+TABLES = ("raw_coingecko", "raw_coinpaprika", "quotes", "quote_history", "candles_1h", "assets", "etl_run_progress")
+EMPTY = f"TRUNCATE {', '.join(TABLES)}, late_ticks, assets_gone"
+TODAYS = {Partition(TICKS, START.date()), Partition(CANDLES, month_of(START.date()))}
 
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     async with open_writing_pool(database_url, application="test", connections=8, statement_seconds=20) as pool:
+        async with pool.acquire() as connection:
+            await ensure(connection, TODAYS)
         yield pool
 
 
@@ -29,8 +36,14 @@ def place_of(asset_uid: str) -> int:
     return partition_of(asset_uid.encode(), PARTITIONS)
 
 
-COINGECKO = Destination("coingecko", "raw_coingecko", {"coingecko": 1, "coinpaprika": 2}, place_of)
-COINPAPRIKA = Destination("coinpaprika", "raw_coinpaprika", {"coingecko": 1, "coinpaprika": 2}, place_of)
+def history(*, ticks_for: timedelta = timedelta(days=90), candles_for: timedelta | None = None) -> History:
+    """What is kept on the day of these tests' ticks, whose partitions are there."""
+    return History(lambda: START, ticks_for, candles_for, set(TODAYS))
+
+
+PRIORITIES = {"coingecko": 1, "coinpaprika": 2}
+COINGECKO = Destination("coingecko", "raw_coingecko", PRIORITIES, place_of, history())
+COINPAPRIKA = Destination("coinpaprika", "raw_coinpaprika", PRIORITIES, place_of, history())
 
 
 def tick(
@@ -84,8 +97,8 @@ async def snapshot(pool: Pool) -> dict[str, list[tuple[object, ...]]]:
     """Every table, without what says only when and in which order it was written."""
     left_out = {"record_id", "version", "updated_at", "deleted_at", "changed_by", "moves"}
     tables: dict[str, list[tuple[object, ...]]] = {}
-    for table in ("raw_coingecko", "raw_coinpaprika", "quotes", "assets", "etl_run_progress"):
-        rows = await pool.fetch(f"SELECT * FROM {table}")  # noqa: S608 - names from the line above
+    for table in TABLES:
+        rows = await pool.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own names
         tables[table] = sorted((tuple(value for name, value in row.items() if name not in left_out) for row in rows), key=repr)
     return tables
 

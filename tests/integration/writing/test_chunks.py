@@ -28,6 +28,7 @@ from tests.integration.streaming.conftest import eventually
 from tests.integration.writing.conftest import (
     COINGECKO,
     COINPAPRIKA,
+    EMPTY,
     RUN,
     START,
     numbered,
@@ -160,7 +161,7 @@ async def apply(pool: Pool, ticks: list[Tick], *, per_chunk: int) -> None:
 async def test_any_order_of_arrival_gives_the_same_tables(pool: Pool) -> None:
     results = []
     for shuffle in range(4):
-        await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+        await pool.execute(EMPTY)
         ticks = story(seed=1)
         random.Random(shuffle).shuffle(ticks)
         await apply(pool, ticks, per_chunk=7 + shuffle)
@@ -172,7 +173,7 @@ async def test_any_order_of_arrival_gives_the_same_tables(pool: Pool) -> None:
 async def test_two_writers_at_the_same_time_neither_deadlock_nor_disagree(pool: Pool) -> None:
     await apply(pool, story(seed=2), per_chunk=9)
     alone = await snapshot(pool)
-    await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+    await pool.execute(EMPTY)
     halves = story(seed=2), story(seed=2)
     for seed, half in enumerate(halves):
         random.Random(seed).shuffle(half)
@@ -247,7 +248,7 @@ async def test_two_workers_that_hold_the_same_partitions_leave_in_every_table_wh
     for seed in range(8):
         results = []
         for workers in (1, 2):
-            await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+            await pool.execute(EMPTY)
             async with asyncio.TaskGroup() as together:
                 for worker in range(workers):
                     together.create_task(work(pool, logs(seed), 100 * seed + worker))
@@ -276,7 +277,7 @@ async def test_records_that_come_again_in_the_same_transaction_leave_what_they_l
     for seed in range(6):
         results = []
         for again in (False, True):
-            await pool.execute("TRUNCATE raw_coingecko, raw_coinpaprika, quotes, assets, etl_run_progress, assets_gone")
+            await pool.execute(EMPTY)
             async with asyncio.TaskGroup() as together:
                 for worker in range(2):
                     apply = redeliver if again else work

@@ -14,7 +14,7 @@ from libs.postgres.writing.ticks import Counted
 from libs.sources.catalogue import PRIORITIES, SOURCES
 from services.normalizer.reading import read_chunk
 from tests.faults.spoilt import every_field_spoilt, made, records
-from tests.integration.writing.conftest import START, place_of, write_chunk
+from tests.integration.writing.conftest import START, history, place_of, write_chunk
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ async def test_spoilt_ticks_are_set_aside_or_stored_and_spare_their_chunk(name: 
     spoilt = [*every_field_spoilt(name), *made(records(name), 50, from_seed=4)]
     fetched = [Fetched(offset, one.key, one.value, one.headers) for offset, one in enumerate(spoilt)]
     reading = read_chunk(SOURCES[name], fetched)
-    counts = await written(pool, Destination(name, f"raw_{name}", PRIORITIES, place_of), reading.entries)
+    counts = await written(pool, Destination(name, f"raw_{name}", PRIORITIES, place_of, history()), reading.entries)
     stored = sum(counted.stored for counted in counts)
     kept = stored + sum(counted.duplicate for counted in counts)
     refused = len(spoilt) - len(reading.rejected) - kept

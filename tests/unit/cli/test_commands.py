@@ -33,6 +33,39 @@ def test_an_api_that_is_away_is_told_without_our_internals(monkeypatch: pytest.M
     assert "ConnectionKey" not in ended.stderr
 
 
+ASKING = [["status"], ["status", "--json"], ["watch"], ["watch", "--json"], ["watch", "--once"], ["watch", "btc"]]
+
+
+@pytest.mark.parametrize("words", ASKING)
+def test_a_picture_of_an_api_that_is_away_is_none(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KASPARRO_API_URL", "http://127.0.0.1:2")
+    ended = CliRunner().invoke(app, [*words, "--api", "http://127.0.0.1:1"])
+    assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (3, "", 1)
+    assert "does not answer at http://127.0.0.1:1/health" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["status", "--api", "nowhere"], "http://host:port"),
+        (["status", "--api", "http://user:secret@host"], "http://host:port"),
+        (["watch", "--api", "file:///etc"], "http://host:port"),
+        (["watch", "--top", "0"], "--top"),
+        (["watch", "--top", "501"], "--top"),
+        (["watch", "--source", "nosuch"], "coingecko"),
+        (["watch", "x" * 65], "at most 64"),
+        (["watch", " "], "blank"),
+    ],
+)
+def test_a_picture_that_there_cannot_be_is_wrong_use_before_anything_is_asked(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KASPARRO_API_URL", "http://127.0.0.1:1")
+    ended = CliRunner().invoke(app, words)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert said in ended.stderr
+
+
 def test_health_is_asked_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KASPARRO_API_URL", "http://127.0.0.1:1/")
     ended = CliRunner().invoke(app, ["health"])

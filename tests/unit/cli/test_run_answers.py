@@ -1,4 +1,4 @@
-"""What `kasparro run` makes of the HTTP API's answers, of which a local server gives one at a time."""
+"""What commands, `kasparro run` above all, make of the HTTP API's answers, of which a local server gives one at a time."""
 
 import asyncio
 import threading
@@ -83,7 +83,9 @@ def test_whose_fault_it_is_decides_the_exit_code(ran: Ran, status: HTTPStatus, c
     assert ran(status, {"code": "x", "detail": "y"}).exit_code == code
 
 
-def test_something_else_at_the_address_is_told(ran: Ran) -> None:
-    ended = ran(HTTPStatus.OK, "not an object")
-    assert ended.exit_code == 3
+@pytest.mark.parametrize("words", [["run", "csv"], ["status"], ["status", "--json"], ["watch"], ["watch", "--once", "btc"]])
+@pytest.mark.parametrize("body", ["not an object", []])
+def test_something_else_at_the_address_is_told(ran: Ran, words: list[str], body: Any) -> None:
+    ended = ran(HTTPStatus.OK, body, *words)
+    assert (ended.exit_code, ended.stdout) == (3, "")
     assert "is not Kasparro's HTTP API" in ended.stderr

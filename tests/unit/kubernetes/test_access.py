@@ -12,8 +12,6 @@ USERS: Mapping[str, Any] = {one["metadata"]["name"]: one for one in of_kind(WITH
 SERVICES = ("normalizer", "query", *(f"producer-{source}" for source in deployed_sources(WITH_OPTIONS)))
 TO_COUNT_LAG = {"query": {topics.raw.name for topics in SOURCE_TOPICS.values()}}
 """What a service reads to tell how far another one is; the contracts name those that a topic is for."""
-NOT_YET = {"query": {"assets.normalized"}}
-"""The contracts name a reader that answers from Postgres today."""
 
 
 AGREED = {"etl.incidents", "kasparro-incidents"}
@@ -56,7 +54,7 @@ def test_a_service_writes_what_it_is_declared_to_write(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_reads_what_it_is_declared_to_read(service: str) -> None:
-    wanted = declared(service, {topic: topic.readers for topic in TOPICS}) - NOT_YET.get(service, set())
+    wanted = declared(service, {topic: topic.readers for topic in TOPICS})
     assert topics_for(service, "Read") == wanted | TO_COUNT_LAG.get(service, set())
 
 

@@ -1,16 +1,20 @@
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from libs.postgres.writing.chunks import Destination
+from libs.postgres.writing.history import History
+from libs.process.clock import SystemClock
 from libs.sources.catalogue import SOURCES
 from libs.streaming.chunks import Chunk, pack
 from services.normalizer.inlets import Inlet
 from services.normalizer.lanes import Lane, Most, Read
 
-INLET = Inlet(SOURCES["coingecko"], Destination("coingecko", "raw_coingecko", {}, lambda _: 0))
+HISTORY = History(SystemClock().utc, timedelta(days=90), None)
+INLET = Inlet(SOURCES["coingecko"], Destination("coingecko", "raw_coingecko", {}, lambda _: 0, HISTORY))
 
 
 def chunk(topic: str, partition: int, first: int, count: int = 1, value: bytes = b"12345") -> Chunk:

@@ -15,4 +15,4 @@ def test_raw_rows_outlive_the_ticks_in_the_topics(days: int) -> None:
 
 
 def test_0_days_is_for_ever() -> None:
-    assert NormalizerSettings(**GIVEN, raw_retention_days=0).raw_for is None  # type: ignore[arg-type] # the same
+    assert NormalizerSettings(**GIVEN, raw_retention_days=0).keeping.raw is None  # type: ignore[arg-type] # the same

@@ -12,7 +12,7 @@ from libs.telemetry.meters import Meters, Reading
 from libs.telemetry.metrics import CATALOGUE, DEPENDENCY_UP, RUN_SECONDS, TICKS
 from tests.exposition import Exposition
 
-UNITS = ("seconds", "bytes", "messages", "records", "info", "remaining", "up", "status", "unsettled")
+UNITS = ("seconds", "bytes", "messages", "records", "info", "remaining", "up", "status", "unsettled", "clients")
 """How a name that is no counter may end: a unit, or what a number without one is the number of."""
 MOST_VALUES = 20
 """Of a label: a series each, times those of the others."""

@@ -1,0 +1,222 @@
+"""The stream's middle: one reader of Kafka, and any number of clients that are woken some ten times a second."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from heapq import merge
+from typing import Final
+
+import structlog
+
+from libs.kafka.errors import KafkaUnreachableError, WedgedProducerError
+from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+from libs.process.clock import Clock
+from services.query.live.change_log import ChangeLog, ReadAnewError
+from services.query.live.positions import Position
+from services.query.live.reading import Batch, Held, Reader
+from services.query.live.wanted import Wanted
+from services.query.problems import KafkaUnavailableError, StreamFullError, StreamNotReadyError
+
+log = structlog.get_logger(__name__)
+
+SSE: Final = "sse"
+WEBSOCKET: Final = "websocket"
+TRANSPORTS: Final = (SSE, WEBSOCKET)
+FLUSH_SECONDS: Final = 0.1
+"""A change that comes alone goes out at once; after that this long is gathered."""
+HEARTBEAT_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 1.0
+"""How often clients are woken at least, to see whether a heartbeat is due."""
+READY_SECONDS: Final = 3.0
+"""How long a client waits for the topic to be read to its end; some 15,000 assets take a second."""
+CATCH_UP_SECONDS: Final = 0.1
+RETRY_SECONDS: Final = 1.0
+LEAVE_SECONDS: Final = 1.0
+"""What a client has to take its end when the service stops."""
+
+
+@dataclass(eq=False)
+class Seat:
+    """A client of the stream. Its own task reads; `reader` may be replaced."""
+
+    transport: str
+    reader: Reader
+    told_at: float
+    life: asyncio.Timeout
+    """Runs out when the service stops and the client does not take its end."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    reset: bool = False
+    """What it holds is void: it must be told so before anything else."""
+    sent: int = 0
+    skipped: int = 0
+
+
+@dataclass
+class AssetStream:
+    """Reads assets.normalized from its beginning, and on. Made once; `follow` and `pace` run in tasks of their own."""
+
+    tail: Tail
+    probe: EndProbe
+    clock: Clock
+    most_clients: int
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    flush_seconds: float = FLUSH_SECONDS
+    _log: ChangeLog = field(default_factory=lambda: ChangeLog(0))
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _seats: set[Seat] = field(default_factory=set)
+    _shared: dict[tuple[Wanted, int], Batch] = field(default_factory=dict)
+    """By what is wanted and where from, for clients that want it all or by rank or source: they are many, and alike."""
+    _leaving: bool = False
+
+    async def follow(self) -> None:
+        """Read for ever; outages are waited out, and a topic that was made anew, or compacted ahead of us, is read anew."""
+        while True:
+            try:
+                await self._catch_up()
+                async for records in self.tail:
+                    self._take(records)
+            except ReadAnewError as error:
+                log.warning("assets_read_anew", topic=self.tail.topic, error=str(error))
+                self._ready.clear()
+                await self.tail.close()
+                self.tail.positions.clear()
+
+    async def pace(self) -> None:
+        """Wake everybody when there is something new, not too often, and now and then all the same."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._changed.wait()
+            self._changed.clear()
+            for seat in self._seats:
+                seat.news.set()
+            await self.clock.sleep(self.flush_seconds)
+
+    def release(self) -> None:
+        """Let every client go, and none come: the service stops. Who does not take its end in time is cut off."""
+        self._leaving = True
+        until = asyncio.get_running_loop().time() + LEAVE_SECONDS
+        for seat in self._seats:
+            seat.news.set()
+            seat.life.reschedule(until)
+
+    def require_room(self) -> None:
+        """Raise StreamFullError when there is no place for one more client."""
+        if self._leaving or len(self._seats) >= self.most_clients:
+            raise StreamFullError(f"{len(self._seats)} clients follow the stream; STREAM_CLIENTS says how many may")
+
+    @property
+    def clients(self) -> Mapping[str, int]:
+        """How many there are, by transport."""
+        counts = dict.fromkeys(TRANSPORTS, 0)
+        for seat in self._seats:
+            counts[seat.transport] += 1
+        return counts
+
+    @contextmanager
+    def seated(self, transport: str, reader: Reader, life: asyncio.Timeout) -> Iterator[Seat]:
+        """Take a client in. Raises StreamFullError."""
+        self.require_room()
+        seat = Seat(transport, reader, self.clock.monotonic(), life)
+        self._seats.add(seat)
+        try:
+            yield seat
+        finally:
+            self._seats.discard(seat)
+
+    async def reader(self, wanted: Wanted, since: Position | None = None, *, whole: bool = False) -> tuple[Reader, bool]:
+        """Return a reader from a position, or of all there is first (`whole`), or from now on.
+
+        True with it: the position cannot be answered, and the reader begins with all there is instead.
+        Raises StreamNotReadyError, and KafkaUnavailableError when only Kafka knows whether a position is one of this topic.
+        """
+        await self._until_ready()
+        if since is None or not any(since.offsets):  # one that had only just begun with all there is
+            whole = whole or since is not None
+            return Reader(self._log, wanted, 0 if whole else self._log.end), False
+        is_ahead = any(mine > read for mine, read in zip(since.offsets, self._log.ends, strict=False))
+        if is_ahead and not await self._is_of_this_topic(since):
+            return Reader(self._log, wanted, 0), True
+        place = self._log.place_of(since, round(self.clock.utc().timestamp() * 1_000))
+        if place is None:
+            return Reader(self._log, wanted, 0), True
+        held = Held.AS_TOLD if self._log.knows_all_since(since) else Held.ANYTHING
+        return Reader(self._log, wanted, place, held, since), False
+
+    async def next_for(self, seat: Seat) -> Batch | None:
+        """Wait until there is something to tell; an empty batch is a heartbeat, None means that the service stops."""
+        while not self._leaving:
+            seat.news.clear()
+            if seat.reader.log is not self._log and self._ready.is_set():
+                seat.reader, seat.reset = Reader(self._log, seat.reader.wanted, 0), True
+            batch = self._taken_by(seat.reader)
+            now = self.clock.monotonic()
+            if batch or now - seat.told_at >= self.heartbeat_seconds:
+                seat.told_at = now
+                seat.sent += len(batch.told)
+                seat.skipped += batch.skipped
+                if batch.more:
+                    seat.news.set()
+                    await asyncio.sleep(0)  # a client that takes all at once is not to keep the others waiting
+                return batch
+            if batch.more:
+                await asyncio.sleep(0)
+                continue
+            await seat.news.wait()
+        return None
+
+    def _taken_by(self, reader: Reader) -> Batch:
+        if reader.wanted.uids is not None or not reader.is_ordinary or reader.log is not self._log:
+            return reader.take()
+        key = reader.wanted, reader.place
+        batch = self._shared.get(key)
+        if batch is None:
+            batch = self._shared[key] = reader.take()
+        reader.place = batch.place
+        return batch
+
+    def _take(self, records: list[TopicRecord]) -> None:
+        self._shared.clear()
+        for record in records:
+            self._log.append(record)
+        self._changed.set()
+
+    async def _catch_up(self) -> None:
+        """Read everything that was there when we asked, into a log of its own; clients keep what they have until then."""
+        ends = await self._ends()
+        new, read = ChangeLog(len(ends)), {number: list[TopicRecord]() for number in ends}
+        while not self.tail.ready.is_set() or any(self.tail.positions.get(number, 0) < end for number, end in ends.items()):
+            for record in await self.tail.read(CATCH_UP_SECONDS):
+                read[record.partition].append(record)
+        # One partition comes after another. In the order of their times, an id stands for one time in all of them.
+        for record in merge(*read.values(), key=lambda record: record.timestamp_ms):
+            new.append(record)
+        new.note_caught_up()
+        self._log = new
+        self._shared.clear()
+        self._ready.set()
+        self._changed.set()
+        log.info("assets_caught_up", assets=new.assets, offsets=list(new.ends))
+
+    async def _ends(self) -> Mapping[int, int]:
+        while True:
+            with suppress(KafkaUnreachableError, WedgedProducerError):
+                return await self.probe.ends(self.tail.topic)
+            await self.clock.sleep(RETRY_SECONDS)
+
+    async def _is_of_this_topic(self, position: Position) -> bool:
+        """Whether Kafka has so many records, though we have not read them yet."""
+        try:
+            ends = await self.probe.ends(self.tail.topic)
+        except (KafkaUnreachableError, WedgedProducerError) as error:
+            raise KafkaUnavailableError(f"Kafka does not answer, and we are behind that event id: {error}") from error
+        return all(offset <= ends.get(number, 0) for number, offset in enumerate(position.offsets))
+
+    async def _until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self._ready.wait()
+        except TimeoutError:
+            raise StreamNotReadyError("assets.normalized has not been read to its end yet; try again shortly") from None
