@@ -25,12 +25,16 @@ dev: .venv/installed ## As run, and each service is started again when its code 
 	@exec $(PY) -m services.cli up --reload $(ARGS)
 
 .PHONY: test
-test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
-	@$(PY) -m pytest -q -n auto --dist worksteal $(ARGS)
+test: .venv/installed ## Every test but those that need a browser, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
+	@$(PY) -m pytest -q -n auto --dist worksteal -m "not browser" $(ARGS)
 
 .PHONY: test-faults
 test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md
 	@FAULTS_ROUNDS=$(or $(ROUNDS),3) FAULTS_SEED=$(SEED) FAULTS_REPORT=$(REPORT) $(PY) -m pytest -q -n0 -s tests/faults $(ARGS)
+
+.PHONY: test-page
+test-page: .venv/installed ## The page in the system's Chromium, before the real pipeline; pictures go into screenshots/ (ARGS="-k dark")
+	@$(PY) -m pytest -q -n0 -s -m browser tests/browser $(ARGS)
 
 .PHONY: test-kubernetes
 test-kubernetes: .venv/installed ## The tests of deploy/kubernetes with kustomize at hand, which Go installs into .tools
@@ -40,6 +44,10 @@ test-kubernetes: .venv/installed ## The tests of deploy/kubernetes with kustomiz
 .PHONY: test-images
 test-images: .venv/installed ## Build the images and put the compose project to the test; needs a Docker engine (ARGS="-k killed")
 	@KASPARRO_TEST_IMAGES=yes $(PY) -m pytest -q -n0 -s tests/images $(ARGS)
+
+.PHONY: test-upgrade
+test-upgrade: .venv/installed ## From another release to this one and back, under load (FROM=v0.1.0, or any commit)
+	@KASPARRO_UPGRADE_FROM=$(or $(FROM),$(error make test-upgrade FROM=a tag or commit)) $(PY) -m pytest -q -n0 -s tests/upgrade $(ARGS)
 
 .PHONY: bench
 bench: .venv/installed ## Measure against what a user would pick instead (ARGS="--rounds 1 --only Kasparro", "--help")
@@ -71,8 +79,13 @@ dashboard: .venv/installed ## Write Grafana's dashboard anew from deploy/grafana
 
 .PHONY: test-alerts
 test-alerts: ## Run the alert rules' own tests with promtool (PROMTOOL=path; without one Go builds it into .tools, which takes minutes)
-	@deploy/prometheus/promtool check config deploy/prometheus/prometheus.yml
-	@deploy/prometheus/promtool test rules deploy/prometheus/tests/*.yml
+	@deploy/prometheus/tool promtool check config deploy/prometheus/prometheus.yml
+	@deploy/prometheus/tool promtool test rules deploy/prometheus/tests/*.yml
+
+.PHONY: test-monitoring
+test-monitoring: .venv/installed ## A real Prometheus on deploy/prometheus, over real services that are broken (PROMETHEUS=path, else Go builds it)
+	@deploy/prometheus/tool prometheus --version
+	@KASPARRO_TEST_MONITORING=yes $(PY) -m pytest -q -n0 -s tests/monitoring $(ARGS)
 
 .PHONY: kubernetes
 kubernetes: .venv/installed ## Render deploy/kubernetes into what its tests read, after any change there (needs kustomize or kubectl)

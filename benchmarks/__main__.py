@@ -11,6 +11,7 @@ make bench ARGS="--part paging --listings 15000 --ticks 300000"
 make bench ARGS="--part history --held 2000 --months 3"
 make bench ARGS="--part growth --backlog 100000 --backlog 2000000 --spread 1000 --spread 100000"
 make bench ARGS="--part scaling --replicas 1 --replicas 2 --replicas 3"
+make bench ARGS="--part stream --clients 1000 --changes 1000 --seconds 20"
 make bench ARGS="--part constants --ticks 240000 --listings 80000"
 """
 
@@ -48,6 +49,8 @@ def main(
     backlog: Annotated[list[int] | None, typer.Option(help="Ticks of a backlog, for the growth; several times")] = None,
     spread: Annotated[list[int] | None, typer.Option(help="Listings of so many ticks, for the growth; several times")] = None,
     replicas: Annotated[list[int] | None, typer.Option(help="How many of a process, for the scaling; several times")] = None,
+    clients: Annotated[int, typer.Option(help="Clients of the stream")] = 1_000,
+    changes: Annotated[int, typer.Option(help="Changes of assets a second, for the stream")] = 1_000,
     report: Annotated[Path | None, typer.Option(help="Write the page here, with its pictures beside it")] = None,
 ) -> None:
     """Measure Kasparro against what a user would pick instead."""
@@ -64,6 +67,8 @@ def main(
         backlogs=backlog or BACKLOGS,
         spreads=spread or SPREADS,
         replicas=replicas or REPLICAS,
+        clients=clients,
+        changes=changes,
     )
     asyncio.run(_measure(part or list(Part), asked, report))
 

@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from benchmarks import answering, constants, freshness, growth, history, ingest, loss, paging, polling, scaling, upserting
+from benchmarks import (
+    answering,
+    constants,
+    freshness,
+    growth,
+    history,
+    ingest,
+    loss,
+    paging,
+    polling,
+    scaling,
+    streaming,
+    upserting,
+)
 from benchmarks.contenders import CONTENDERS, SERIAL, WHOLE, Contender
 from benchmarks.ground import Ground, ground
 from benchmarks.report import Section, say
@@ -25,6 +38,7 @@ class Part(StrEnum):
     HISTORY = "history"
     GROWTH = "growth"
     SCALING = "scaling"
+    STREAM = "stream"
     CONSTANTS = "constants"
 
 
@@ -44,6 +58,8 @@ class Asked:
     backlogs: Sequence[int]
     spreads: Sequence[int]
     replicas: Sequence[int]
+    clients: int
+    changes: int
 
     def among(self, contenders: Sequence[Contender], always: Contender) -> list[Contender]:
         """Return those that are wanted, and the one that the others are compared with."""
@@ -94,5 +110,8 @@ _BY_ITSELF: Final[Mapping[Part, Callable[[Ground, Asked], Awaitable[Section]]]] 
     Part.PAGING: lambda ground, asked: paging.compare(ground, asked.work.listings, asked.work.ticks, asked.rounds),
     Part.HISTORY: lambda ground, asked: history.compare(ground, asked.held, asked.months, asked.rounds),
     Part.SCALING: lambda ground, asked: scaling.compare(ground, asked.work, asked.polled, asked.replicas),
+    Part.STREAM: lambda ground, asked: streaming.measure(
+        ground, asked.work.listings, asked.clients, asked.changes, asked.seconds
+    ),
     Part.CONSTANTS: lambda ground, asked: constants.measure(ground, asked.work, asked.polled),
 }

@@ -7,7 +7,7 @@ with `#`.
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts.commands import LONGEST_SHARD, LONGEST_SOURCE
 from libs.contracts.texts import Name
+
+MINUTE = timedelta(minutes=1)
 
 
 class PollCursor(BaseModel):
@@ -52,6 +54,18 @@ class QuotaUsage(BaseModel):
     other_month_requests: int = Field(0, ge=0)
     recent_requests: tuple[AwareDatetime, ...] = Field(description="When the requests of the last minute were sent")
     blocked_until: AwareDatetime | None = Field(None, description="The provider's Retry-After")
+    minute_limit: int | None = Field(None, description="Requests a minute that the plan allows, as its owner was told", ge=0)
+    month_limit: int | None = Field(None, description="Requests a month that the plan allows, as its owner was told", ge=0)
+
+    @property
+    def by_month(self) -> dict[date, int]:
+        """Requests by the first day of their month, of the months that are still known."""
+        other = {self.other_month: self.other_month_requests} if self.other_month is not None else {}
+        return {self.month: self.month_requests} | other
+
+    def within_a_minute(self, now: datetime) -> tuple[datetime, ...]:
+        """A clock that was set back leaves times in the future; they must not hold us for as long as it was wrong."""
+        return tuple(time for time in self.recent_requests if now - MINUTE < time < now + MINUTE)
 
 
 class ScheduleMark(BaseModel):
@@ -90,6 +104,11 @@ class ShapeCursor(BaseModel):
     lacking: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Shard -> the usual fields that its last answer did not have"
     )
+
+
+def month_of(now: datetime) -> date:
+    """Return the first day of the month, in UTC, as the providers count."""
+    return now.astimezone(UTC).date().replace(day=1)
 
 
 Cursor = Annotated[PollCursor | QuotaUsage | ScheduleMark | ShapeCursor, Field(discriminator="kind")]

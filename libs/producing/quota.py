@@ -7,11 +7,11 @@ restarts. A request that was counted and then not sent costs one of the budget; 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
-from libs.contracts.cursors import QuotaUsage
+from libs.contracts.cursors import MINUTE, QuotaUsage, month_of
 from libs.process.clock import Clock
 from libs.producing.cursors import CursorView
 from libs.producing.fetching import FetchFailedError
@@ -20,7 +20,6 @@ from libs.producing.writing import PartitionWriter, Writing
 
 log = structlog.get_logger(__name__)
 
-MINUTE = timedelta(minutes=1)
 LONGEST_HOLD = timedelta(days=1)
 """A provider that asks for more is asked again after this."""
 DAYS_A_MONTH = 31
@@ -34,6 +33,9 @@ class Budget:
     per_month: int | None = None
 
 
+UNLIMITED = Budget()
+
+
 class MonthSpentError(Exception):
     """The month's budget is used up."""
 
@@ -41,13 +43,13 @@ class MonthSpentError(Exception):
 def wait_before_request(usages: Iterable[QuotaUsage], budget: Budget, now: datetime) -> timedelta:
     """Return how long to wait before the next request; nothing when it may be sent now. Raises MonthSpentError."""
     slots = list(usages)
-    spent = sum(_requests_by_month(slot).get(month_of(now), 0) for slot in slots)
+    spent = sum(slot.by_month.get(month_of(now), 0) for slot in slots)
     if budget.per_month is not None and spent >= budget.per_month:
         raise MonthSpentError(f"{spent} of {budget.per_month} requests")
     waits = [timedelta(0), *(slot.blocked_until - now for slot in slots if slot.blocked_until is not None)]
     # Times of many zone objects compare slowly, so they are looked at only where there are enough of them to matter.
     if budget.per_minute is not None and sum(len(slot.recent_requests) for slot in slots) >= budget.per_minute:
-        recent = sorted(time for slot in slots for time in _within_a_minute(slot.recent_requests, now))
+        recent = sorted(time for slot in slots for time in slot.within_a_minute(now))
         if len(recent) >= budget.per_minute:
             waits.append(recent[len(recent) - budget.per_minute] + MINUTE - now)
     return max(waits)
@@ -57,17 +59,19 @@ def left_of(usages: Iterable[QuotaUsage], budget: Budget, now: datetime) -> dict
     """Return how many requests are left, in this minute and in this month, of what is limited."""
     slots, left = list(usages), dict[str, int]()
     if budget.per_minute is not None:
-        recent = sum(len(_within_a_minute(slot.recent_requests, now)) for slot in slots)
+        recent = sum(len(slot.within_a_minute(now)) for slot in slots)
         left["minute"] = max(0, budget.per_minute - recent)
     if budget.per_month is not None:
-        spent = sum(_requests_by_month(slot).get(month_of(now), 0) for slot in slots)
+        spent = sum(slot.by_month.get(month_of(now), 0) for slot in slots)
         left["month"] = max(0, budget.per_month - spent)
     return left
 
 
-def counted(usage: QuotaUsage | None, source: str, command_partition: int, now: datetime) -> QuotaUsage:
+def counted(
+    usage: QuotaUsage | None, source: str, command_partition: int, now: datetime, budget: Budget = UNLIMITED
+) -> QuotaUsage:
     """Return a slot with one request more. A clock that jumps over a month's end and back finds the month's count again."""
-    by_month = _requests_by_month(usage) if usage is not None else {}
+    by_month = usage.by_month if usage is not None else {}
     month = month_of(now)
     other = max((each for each in by_month if each != month), default=None)
     return QuotaUsage(
@@ -77,8 +81,10 @@ def counted(usage: QuotaUsage | None, source: str, command_partition: int, now: 
         month_requests=by_month.get(month, 0) + 1,
         other_month=other,
         other_month_requests=by_month[other] if other is not None else 0,
-        recent_requests=(*(_within_a_minute(usage.recent_requests, now) if usage else ()), now),
+        recent_requests=(*(usage.within_a_minute(now) if usage else ()), now),
         blocked_until=usage.blocked_until if usage and usage.blocked_until and usage.blocked_until > now else None,
+        minute_limit=budget.per_minute,
+        month_limit=budget.per_month,
     )
 
 
@@ -93,21 +99,6 @@ def held(usage: QuotaUsage | None, source: str, command_partition: int, until: d
 def requests_a_month(requests_a_run: int, interval: timedelta) -> int:
     """Return what the schedule alone needs in the longest month."""
     return int(timedelta(days=DAYS_A_MONTH) / interval) * requests_a_run
-
-
-def month_of(now: datetime) -> date:
-    """Return the first day of the month, in UTC, as the providers count."""
-    return now.astimezone(UTC).date().replace(day=1)
-
-
-def _requests_by_month(slot: QuotaUsage) -> dict[date, int]:
-    other = {slot.other_month: slot.other_month_requests} if slot.other_month is not None else {}
-    return {slot.month: slot.month_requests} | other
-
-
-def _within_a_minute(times: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
-    """A clock that was set back leaves times in the future; they must not hold us for as long as it was wrong."""
-    return tuple(time for time in times if now - MINUTE < time < now + MINUTE)
 
 
 class OwnMinute:
@@ -193,7 +184,7 @@ class QuotaPermit:
             if wait > timedelta(0):
                 return None
             usage = quota.view.usages.get(quota.command_partition)
-            return Writing(claim=counted(usage, quota.source, quota.command_partition, now))
+            return Writing(claim=counted(usage, quota.source, quota.command_partition, now, quota.budget))
 
         try:
             if await quota.writer.write(compose):

@@ -155,7 +155,8 @@ async def _answers(session: aiohttp.ClientSession, url: str, *, with_assets: boo
 def _show_banner(stack: Stack) -> None:
     rows: list[tuple[str, str]] = []
     if stack.parts.query:
-        rows += [("assets", f"{stack.api_url}/data"), ("docs", f"{stack.api_url}/docs"), ("health", f"{stack.api_url}/health")]
+        rows += [("page", f"{stack.api_url}/"), ("assets", f"{stack.api_url}/data")]
+        rows += [("docs", f"{stack.api_url}/docs"), ("health", f"{stack.api_url}/health")]
     rows.append(("kafka", stack.bootstrap_servers or ""))
     if stack.database:
         secret = stack.folder.postgres / "password"

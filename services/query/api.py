@@ -14,6 +14,7 @@ from services.query.handlers import (
     incidents,
     raw_ticks,
     socket,
+    sparklines,
     stats,
     stream,
 )
@@ -42,6 +43,7 @@ from services.query.views.gaps import GapPageView
 from services.query.views.history import OTHER_MEDIA, HistoryView
 from services.query.views.incidents import IncidentsView
 from services.query.views.runs import AwaitedRunView, RunAllView, RunDetailView, RunPageView, RunRequestedView
+from services.query.views.sparklines import SparklinesView
 from services.query.views.state import CheckpointsView, DebugView, HealthView, ReadyView, SourcesView
 from services.query.views.stream import EventStreamView, SocketView
 
@@ -75,6 +77,20 @@ DATA: tuple[Endpoint[Any], ...] = (
         parameters=assets.CountAsked,
         handle=assets.count,
         answers={OK: CountView},
+        problems=_POSTGRES,
+        data=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/data/sparklines",
+        name="get_sparklines",
+        group="data",
+        summary="The last prices of some assets, interval by interval, for a small line each",
+        description="The closes of their candles, without the rest: one question for a page of assets. For more see "
+        "`/data/{asset_uid}/history`.",
+        parameters=sparklines.SparklinesAsked,
+        handle=sparklines.get_sparklines,
+        answers={OK: SparklinesView},
         problems=_POSTGRES,
         data=True,
     ),
@@ -156,8 +172,8 @@ DATA: tuple[Endpoint[Any], ...] = (
         name="get_asset",
         group="data",
         summary="One asset: the listing taken, those that agree, those that lost, the price spread",
-        description="Any symbol works, URL-encoded: `%24` for `$`, `%2F` for `/`. `count`, `stream`, `ws`, `.` and `..` are "
-        "paths of their own: an asset of such a symbol is read with `/data?symbol=count`.",
+        description="Any symbol works, URL-encoded: `%24` for `$`, `%2F` for `/`. `count`, `sparklines`, `stream`, `ws`, `.` and "
+        "`..` are paths of their own: an asset of such a symbol is read with `/data?symbol=count`.",
         parameters=assets.AssetAsked,
         handle=assets.get_asset,
         answers={OK: AssetDetailView},

@@ -65,6 +65,7 @@ from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
+from services.query.serving_page import page_routes
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
 from services.query.watching import Lookout
@@ -127,6 +128,7 @@ def create_app(
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
     app.router.add_get("/metrics", exposing(meters))
     app.add_routes(documentation_routes(openapi_document(ENDPOINTS, version)))
+    app.add_routes(page_routes())
     return app
 
 

@@ -65,7 +65,6 @@ def documentation_routes(document: dict[str, object]) -> list[web.RouteDef]:
         web.get("/redoc", _serving(_REDOC_PAGE.encode(), "text/html")),
         web.get("/docs/assets/start-swagger.js", _serving(_START_SWAGGER.encode(), "text/javascript")),
         web.get("/docs/assets/start-redoc.js", _serving(_START_REDOC.encode(), "text/javascript")),
-        web.get("/", _to_the_docs),
     ]
     return routes + [web.get(f"/docs/assets/{path.name}", _serving_file(path)) for path in static]
 
@@ -99,7 +98,3 @@ def _serving_file(path: Path) -> Handler:
         return web.FileResponse(path, headers={"Cache-Control": _A_DAY})
 
     return serve
-
-
-async def _to_the_docs(_request: web.Request) -> web.Response:
-    return web.Response(status=302, headers={"Location": "/docs"})

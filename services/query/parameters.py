@@ -40,6 +40,17 @@ def _folded(symbol: str) -> str:
     return asset_uid
 
 
+def _searched(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("not valid UTF-8") from None
+    searched = text.strip().lower()
+    if not searched or "\x00" in searched:
+        raise ValueError("must have a character, and no NUL")
+    return searched
+
+
 def _canonical_uuid(text: object) -> object:
     """Refuse the spellings that UUID() takes beside the usual one: braces, urn:, none of the dashes."""
     if isinstance(text, str) and len(text) != 36:  # noqa: PLR2004 a UUID's length
@@ -79,6 +90,16 @@ Symbol = Annotated[
     str,
     AfterValidator(_folded),
     Field(description="The symbol, upper or lower case", json_schema_extra={"maxLength": LONGEST_ASSET_UID}, examples=["btc"]),
+]
+SearchText = Annotated[
+    str,
+    Field(
+        description="Only assets whose symbol begins with this, or whose name contains it, in upper or lower case",
+        min_length=1,
+        max_length=LONGEST_ASSET_UID,
+        examples=["bit"],
+    ),
+    AfterValidator(_searched),
 ]
 RunId = Annotated[UUID, BeforeValidator(_canonical_uuid), Field(description="A run's id")]
 RecordId = Annotated[int, Field(description="A raw row's id", ge=1, le=LARGEST_RECORD_ID), WHOLE]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +94,14 @@ def trained_jars(nursery: Nursery, kafka_jars: Jars) -> Jars:
     return kafka_jars
 
 
-@pytest.fixture
-def start_up(nursery: Nursery, trained_jars: Jars, tmp_path: Path) -> Iterator[StartUp]:
+@contextmanager
+def starting_up(folder: Path) -> Iterator[StartUp]:
     """Start `kasparro up` with the sandbox and an empty state folder; ended, whatever happens, with all that it started."""
     started: list[Up] = []
 
-    def start(*options: str, state: Path = tmp_path / "state", port: int | None = None, **environment: str) -> Up:
+    def start(*options: str, state: Path = folder / "state", port: int | None = None, **environment: str) -> Up:
         chosen = port or free_port()
-        output = tmp_path / f"up-{len(started)}.txt"
+        output = folder / f"up-{len(started)}.txt"
         ours = {"KASPARRO_STATE": str(state), "SANDBOX": "always", "PORT": str(chosen)}
         for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
             ours[name] = ""
@@ -117,8 +118,17 @@ def start_up(nursery: Nursery, trained_jars: Jars, tmp_path: Path) -> Iterator[S
         started.append(up)
         return up
 
-    yield start
-    for up in started:
-        up.process.kill()
-        up.process.wait()
-        up.wait_until(lambda up=up: not up.family, STOP_SECONDS, "the end of what it started")  # type: ignore[misc] # bound early
+    try:
+        yield start
+    finally:
+        for up in started:
+            up.process.kill()
+            up.process.wait()
+            up.wait_until(lambda up=up: not up.family, STOP_SECONDS, "the end of what it started")  # type: ignore[misc] # bound early
+
+
+@pytest.fixture
+def start_up(nursery: Nursery, trained_jars: Jars, tmp_path: Path) -> Iterator[StartUp]:
+    """Start `kasparro up`, as often as a test likes."""
+    with starting_up(tmp_path) as start:
+        yield start

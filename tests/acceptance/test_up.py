@@ -49,6 +49,10 @@ def test_from_an_empty_folder_to_all_sources_and_on_again_after_a_stop(start_up:
     assert (ran.returncode, "csv: succeeded" in ran.stdout) == (0, True), ran
     lag = command(up, "lag", "--fail-above", "0")
     assert (lag.returncode, "0 messages behind" in lag.stdout) == (0, True), lag
+    status = command(up, "status")
+    assert (status.returncode, "SANDBOX" in status.stdout) == (0, True), status
+    watched = command(up, "watch", "--once", "btc", "eth")
+    assert (watched.returncode, "Powered by CoinPaprika" in watched.stdout) == (0, True), watched
 
     assert up.stop() == 0
     assert up.family == []

@@ -6,7 +6,7 @@ FAULTS_ROUNDS (how often each fault), FAULTS_SEED and FAULTS_REPORT (a path) say
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import pytest
 from libs.devstack.broker import Jars
 from libs.devstack.children import Nursery
 from tests.faults.audit import Audit
-from tests.faults.pipeline import Pipeline, started
-from tests.faults.processes import Kind
+from tests.faults.pipeline import Pipeline, started, with_topics_and_tables
+from tests.faults.processes import THIS, Kind, Release
 from tests.faults.report import Report
 from tests.faults.watcher import watching
 
@@ -104,12 +104,22 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(name: str, nursery: Nursery, jars: Jars, logs: Path, report: Report) -> AsyncIterator[Stage]:
+async def staged(
+    name: str,
+    nursery: Nursery,
+    jars: Jars,
+    logs: Path,
+    report: Report,
+    *,
+    release: Release = THIS,
+    prepare: Callable[[Pipeline], Awaitable[None]] = with_topics_and_tables,
+) -> AsyncIterator[Stage]:
     """Start a pipeline with everything running and its own part of the seed, and end it."""
     random_ = random.Random(f"{SEED} {name}")
     report.step(f"logs in {logs}")
     with nursery.temporary_folder("kasparro-faults-") as folder:
-        async with started(nursery, jars, folder, logs, report, random_.randrange(10**6)) as pipeline:
+        seed = random_.randrange(10**6)
+        async with started(nursery, jars, folder, logs, report, seed, release=release, prepare=prepare) as pipeline:
             yield Stage(pipeline, Audit(pipeline), random_, report.rounds)
             for server in (pipeline.servers.broker, pipeline.servers.database):
                 if server is not None:

@@ -120,7 +120,13 @@ class Ledger:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap_servers, isolation_level="read_uncommitted")
         await consumer.start()
         try:
-            places = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
+            there = await consumer.topics()  # an older release has not all of them
+            places = [
+                TopicPartition(topic.name, number)
+                for topic in TOPICS
+                if topic.name in there
+                for number in range(topic.partitions)
+            ]
             ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
             return ends
         finally:

@@ -1,7 +1,6 @@
 """The operator of the suite: `kasparro` as a process of its own, which may be killed on the way."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -9,7 +8,7 @@ from typing import NamedTuple
 import asyncpg
 
 from tests.faults.pipeline import Pipeline
-from tests.faults.processes import ROOT
+from tests.faults.processes import THIS, Release
 
 COMMAND_SECONDS = 120.0
 
@@ -21,15 +20,12 @@ class Ended(NamedTuple):
     output: str
 
 
-async def kasparro(pipeline: Pipeline, *words: str, killed_after: float | None = None) -> Ended:
+async def kasparro(pipeline: Pipeline, *words: str, killed_after: float | None = None, release: Release = THIS) -> Ended:
     """Run a command to its end, or SIGKILL it after some seconds if it still runs then."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        *words,
-        cwd=ROOT,
-        env={**pipeline.processes.environment, "PYTHONPATH": str(ROOT)},
+        *release.command("-m", "services.cli", *words),
+        cwd=release.tree,
+        env={**pipeline.processes.environment, "PYTHONPATH": str(release.tree)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -15,16 +15,31 @@ STOP_SECONDS = 30.0
 LOOK_SECONDS = 0.05
 LAST_LINES = 25
 
-Kind = Literal["coingecko", "coinpaprika", "normalizer", "query", "sandbox"]
+Kind = Literal["coingecko", "coinpaprika", "csv", "normalizer", "query", "sandbox"]
 MODULES: Mapping[Kind, str] = {
     "coingecko": "services.producers.coingecko",
     "coinpaprika": "services.producers.coinpaprika",
+    "csv": "services.producers.csv",
     "normalizer": "services.normalizer",
     "query": "services.query",
     "sandbox": "services.sandbox",
 }
 Name = tuple[Kind, int]
 """Which service, and which of its replicas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A tree of the code, with an environment of its own unless it is this one."""
+
+    tree: Path = ROOT
+
+    def command(self, *words: str) -> list[str]:
+        """Return how to run Python with this code; PYTHONPATH has to name the tree too."""
+        return [sys.executable if self.tree == ROOT else str(self.tree / ".venv" / "bin" / "python"), *words]
+
+
+THIS = Release()
 
 
 @dataclass(slots=True)
@@ -37,6 +52,8 @@ class Processes:
     running: dict[Name, Child] = field(default_factory=dict)
     of_one: dict[Name, Mapping[str, str]] = field(default_factory=dict)
     """What only one replica has in its environment."""
+    releases: dict[Kind, Release] = field(default_factory=dict)
+    """Whose code a service is started with; this one's where nothing stands."""
     _log_began: dict[Name, int] = field(default_factory=dict)
 
     def start(
@@ -44,7 +61,8 @@ class Processes:
     ) -> Child:
         """Start a replica; `wrapper` is a module of ours with its arguments that runs the service in its own process."""
         assert not self.is_running(kind, number), f"{kind} {number} runs already"
-        command = [sys.executable, *(["-m", *wrapper] if wrapper else ["-m"]), MODULES[kind]]
+        release = self.releases.get(kind, THIS)
+        command = release.command("-m", *wrapper, MODULES[kind])
         self._log_began[kind, number] = self._log_size(kind, number)
         child = self.nursery.start(
             f"{kind}-{number}",
@@ -54,7 +72,7 @@ class Processes:
                 **self.environment,
                 **self.of_one.get((kind, number), {}),
                 **(environment or {}),
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": str(release.tree),
             },
             folder=self.logs,
         )

@@ -89,7 +89,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AssetPage:
-    """What to read: `after` is exclusive and replaces `offset`; `source` is the source of the listing taken."""
+    """What to read: `after` is exclusive and replaces `offset`; `source` is the source of the listing taken.
+
+    `search`, in lower case, is what a symbol begins with or a name contains.
+    """
 
     order: AssetOrder
     descending: bool
@@ -97,6 +100,7 @@ class AssetPage:
     offset: int = 0
     source: str | None = None
     after: Place | None = None
+    search: str | None = None
 
 
 _Start = Literal["offset", "place"]
@@ -105,28 +109,34 @@ _Phase = Literal["valued", "unvalued"]
 # Every parameter is bound; only names from the closed sets above are filled in, once, when this module is imported.
 _TEMPLATE = """
     SELECT {columns} FROM assets
-    WHERE {phase} AND {start} AND {source}
+    WHERE {phase} AND {start} AND {source} AND {search}
     ORDER BY assets.{column} {direction}, asset_uid {direction}
     LIMIT $1"""
 _WALK_BY_UID = """
     SELECT {columns} FROM assets
-    WHERE {start} AND {source}
+    WHERE {start} AND {source} AND {search}
     ORDER BY asset_uid {direction}
     LIMIT $1"""
 
 
-def _statement(order: AssetOrder, phase: _Phase, start: _Start, *, descending: bool, by_source: bool) -> str:
+_FOUND = "(starts_with(asset_uid, {text}) OR strpos(lower(name), {text}) > 0)"
+"""By a walk through the rows, tens of milliseconds for 15,000: an index over names would make every tick dearer."""
+
+
+def _statement(order: AssetOrder, phase: _Phase, start: _Start, *, descending: bool, by_source: bool, found: bool) -> str:
     beyond = "<" if descending else ">"
     by_uid = order is AssetOrder.UID
     valued = phase == "valued" and not by_uid
     uid, value = "(SELECT $2::text)", f"(SELECT $3::{_TYPE_OF[order]})"
     key = f"({order.column}, asset_uid) {beyond} ({value}, {uid})" if valued else f"asset_uid {beyond} {uid}"
+    bound = _parameters_before_source(start, valued=valued)
     statement = (_WALK_BY_UID if by_uid else _TEMPLATE).format(
         columns=f"asset_uid, version, updated_at, {order.column}{'::text' if order in _AMOUNTS else ''} AS value",
         column=order.column,
         phase=f"{order.column} IS {'NOT ' if valued else ''}NULL",
         start=key if start == "place" else "true",
-        source=f"source = ${_parameters_before_source(start, valued=valued)}" if by_source else "true",
+        source=f"source = ${bound}" if by_source else "true",
+        search=_FOUND.format(text=f"${bound + by_source}") if found else "true",
         direction="DESC" if descending else "ASC",
     )
     return statement if start == "place" else statement + " OFFSET $2"
@@ -138,13 +148,16 @@ def _parameters_before_source(start: _Start, *, valued: bool) -> int:
 
 _STARTS: tuple[_Start, ...] = ("offset", "place")
 _PHASES: tuple[_Phase, ...] = ("valued", "unvalued")
-_PAGES: Mapping[tuple[AssetOrder, _Phase, _Start, bool, bool], str] = {
-    (order, phase, start, descending, by_source): _statement(order, phase, start, descending=descending, by_source=by_source)
+_PAGES: Mapping[tuple[AssetOrder, _Phase, _Start, bool, bool, bool], str] = {
+    (order, phase, start, descending, by_source, found): _statement(
+        order, phase, start, descending=descending, by_source=by_source, found=found
+    )
     for order in AssetOrder
     for phase in _PHASES
     for start in _STARTS
     for descending in (False, True)
     for by_source in (False, True)
+    for found in (False, True)
     if phase == "valued" or order not in _NEVER_NULL
 }
 
@@ -173,12 +186,15 @@ async def _phase(connection: Connection, page: AssetPage, phase: _Phase, limit: 
             bound.append(after.value)
     if page.source is not None:
         bound.append(page.source)
-    statement = _PAGES[page.order, phase, start, page.descending, page.source is not None]
+    if page.search is not None:
+        bound.append(page.search)
+    statement = _PAGES[page.order, phase, start, page.descending, page.source is not None, page.search is not None]
     return [AssetKey(*row) for row in await connection.fetch(statement, *bound)]
 
 
 COUNT_VALUED: Mapping[AssetOrder, str] = {
     order: f"SELECT count(*) FROM assets WHERE {order.column} IS NOT NULL AND ($1::text IS NULL OR source = $1)"  # noqa: S608 -- closed set
+    f" AND ($2::text IS NULL OR {_FOUND.format(text='$2')})"
     for order in AssetOrder
 }
 
@@ -186,11 +202,19 @@ COUNT_VALUED: Mapping[AssetOrder, str] = {
 async def _offset_among_nulls(connection: Connection, page: AssetPage, valued: Sequence[AssetKey]) -> int:
     if valued or not page.offset:
         return 0
-    return max(0, page.offset - int(await connection.fetchval(COUNT_VALUED[page.order], page.source)))
+    return max(0, page.offset - int(await connection.fetchval(COUNT_VALUED[page.order], page.source, page.search)))
 
 
 COUNT_ASSETS = "SELECT count(*) FROM assets"
 COUNT_ASSETS_OF_SOURCE = "SELECT count(*) FROM assets WHERE source = $1"
+
+
+COUNT_FOUND = f"SELECT count(*) FROM assets WHERE ($1::text IS NULL OR source = $1) AND {_FOUND.format(text='$2')}"  # noqa: S608 -- our own
+
+
+async def count_found(connection: Connection, source: str | None, search: str) -> int:
+    """Return how many assets a search finds."""
+    return int(await connection.fetchval(COUNT_FOUND, source, search))
 
 
 async def count_assets(connection: Connection, source: str | None) -> int:

@@ -9,11 +9,20 @@ from pydantic import Field
 
 from libs.postgres.pool import Connection
 from libs.postgres.reading.acquiring import reading
-from libs.postgres.reading.assets import AssetKey, AssetOrder, AssetPage, Place, count_assets, load_asset, load_asset_keys
+from libs.postgres.reading.assets import (
+    AssetKey,
+    AssetOrder,
+    AssetPage,
+    Place,
+    count_assets,
+    count_found,
+    load_asset,
+    load_asset_keys,
+)
 from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
 from services.query.keys import GATHERED_ASSETS, READERS, RENDERED_ASSETS, TOTALS
-from services.query.parameters import CursorText, Limit, Offset, SourceFilter, Symbol
+from services.query.parameters import CursorText, Limit, Offset, SearchText, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
 from services.query.views.assets import asset_body, asset_detail_body
@@ -42,6 +51,7 @@ class AssetsAsked(Parameters):
     cursor: CursorText | None = None
     source: SourceFilter | None = Field(None, description="Only assets whose values come from a listing of this source")
     symbol: Symbol | None = None
+    search: SearchText | None = None
     sort: Sort = Field("rank", description="`-` for descending; assets without the value come last in both directions")
 
 
@@ -68,7 +78,7 @@ async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
         else:
             keys = await load_asset_keys(connection, page)
             data = await request.app[RENDERED_ASSETS].of(connection, keys)
-            total = await _total(request, connection, asked.source)
+            total = await _total_of(request, connection, asked)
     body = {
         "data": data,
         "total": total,
@@ -97,18 +107,20 @@ async def get_asset(request: web.Request, asked: AssetAsked) -> Answer:
 
 def _page(asked: AssetsAsked) -> AssetPage:
     order = AssetOrder(asked.sort.removeprefix("-"))
+    if asked.search is not None and asked.symbol is not None:
+        raise InvalidParameterError("symbol: cannot be combined with search", parameter="symbol")
     if asked.cursor is None:
-        return AssetPage(order, asked.sort.startswith("-"), asked.limit, asked.offset, asked.source)
+        return AssetPage(order, asked.sort.startswith("-"), asked.limit, asked.offset, asked.source, search=asked.search)
     if asked.offset or asked.symbol is not None:
         taken = "offset" if asked.offset else "symbol"
         raise InvalidParameterError(f"{taken}: cannot be combined with cursor", parameter=taken)
     value, asset_uid = decode_cursor(asked.cursor, _bound_to(asked), partial(read_asset_value, order))
     after = Place(value, asset_uid)
-    return AssetPage(order, asked.sort.startswith("-"), asked.limit, source=asked.source, after=after)
+    return AssetPage(order, asked.sort.startswith("-"), asked.limit, source=asked.source, after=after, search=asked.search)
 
 
 def _bound_to(asked: AssetsAsked) -> str:
-    return f"{asked.sort}:{asked.source or ''}"
+    return f"{asked.sort}:{asked.source or ''}" + (f":{asked.search}" if asked.search else "")
 
 
 def _place(order: AssetOrder, key: AssetKey) -> Place:
@@ -120,6 +132,12 @@ async def _by_symbol(connection: Connection, asked: AssetsAsked, symbol: str) ->
     if row is None or (asked.source is not None and row["source"] != asked.source):
         return [], 0
     return ([] if asked.offset else [asset_body(row)]), 1
+
+
+async def _total_of(request: web.Request, connection: Connection, asked: AssetsAsked) -> int:
+    if asked.search is not None:
+        return await count_found(connection, asked.source, asked.search)
+    return await _total(request, connection, asked.source)
 
 
 async def _total(request: web.Request, connection: Connection, source: str | None) -> int:

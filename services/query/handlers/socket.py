@@ -106,7 +106,7 @@ async def _tell(request: web.Request, socket: web.WebSocketResponse, writer: Abs
     while (batch := await stream.next_for(seat)) is not None:
         if seat.reset:
             seat.reset = False
-            await _send(socket, "reset", RESET)
+            await _send(socket, "reset", RESET, seat.reader.log.beginning)
         if not batch and seat.asked.empty():
             await socket.ping()
         for text in batch.as_texts:

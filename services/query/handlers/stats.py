@@ -20,11 +20,13 @@ from libs.postgres.reading.schema_drift import load_drift
 from libs.sources.catalogue import SOURCES
 from services.query.endpoints import NoParameters, Parameters
 from services.query.following import unreachable
+from services.query.holding_cursors import CursorBoard
 from services.query.keys import CHECKPOINTS, CLOCK, CURSORS, LAG, PROGRESS, READERS, REPORTS, RUNNING, TOPICS
 from services.query.parameters import Limit, Offset, RunId, SourceFilter
 from services.query.problems import KafkaUnavailableError, RunNotFoundError
 from services.query.progress import Progress
 from services.query.rendering import Answer
+from services.query.views.polling import quota_body, schedule_body
 from services.query.views.runs import run_body, run_detail_body
 from services.query.views.state import drift_body
 
@@ -88,14 +90,19 @@ async def debug(request: web.Request, _asked: NoParameters) -> Answer:
 
 
 async def _sources(request: web.Request, connection: Connection) -> object:
-    clock, running = request.app[CLOCK], request.app[RUNNING]
-    return await request.app[REPORTS].get("sources", lambda: _read_sources(connection, running, clock.utc()))
+    app = request.app
+    return await app[REPORTS].get("sources", lambda: _read_sources(connection, app[RUNNING], app[CURSORS], app[CLOCK].utc()))
 
 
-async def _read_sources(connection: Connection, running: Collection[str], now: datetime) -> object:
+async def _read_sources(connection: Connection, running: tuple[str, ...], cursors: CursorBoard, now: datetime) -> object:
     quotes, assets = await summarise_quotes(connection), await count_assets_by_source(connection)
     bodies = [await _source_body(connection, source, quotes.get(source), assets.get(source, 0), now) for source in SOURCES]
-    return [body | {"runs_here": body["source"] in running} for body in bodies]
+    return [body | _polling_body(body["source"], running, cursors, now) for body in bodies]
+
+
+def _polling_body(source: str, running: Collection[str], cursors: CursorBoard, now: datetime) -> dict[str, Any]:
+    schedule, quota = schedule_body(cursors.schedule_of(source)), quota_body(cursors.usages_of(source), now)
+    return {"runs_here": source in running, "schedule": schedule, "quota": quota}
 
 
 async def _source_body(connection: Connection, source: str, quotes: Row | None, assets: int, now: datetime) -> dict[str, Any]:

@@ -28,7 +28,8 @@ HEARTBEAT: Final = b": heartbeat\n\n"
 RECONNECT_MS: Final = (1_000, 4_000)
 """Between these a browser waits before it comes again, each another time: they all lose a service that stops at once."""
 RESET: Final = {"reason": "what you hold may not be what there is; forget it, all there is follows"}
-"""The position is too old, or of another topic; or the topic has been made anew just now."""
+"""The position is too old, or of another topic; or the topic has just been read anew. Its id is the beginning: whoever breaks off
+behind it has nothing."""
 
 
 class StreamAsked(Parameters):
@@ -83,7 +84,7 @@ async def _tell(request: web.Request, response: web.StreamResponse, seat: Seat) 
             told = batch.as_sse or HEARTBEAT
             if seat.reset:
                 seat.reset = False
-                told = _event("reset", RESET) + told
+                told = _event("reset", RESET, seat.reader.log.beginning) + told
             measures.streamed(SSE, len(batch.told), batch.skipped, len(told))
             await _write(response, writer, told)
     finally:
@@ -126,8 +127,8 @@ def hello_data(position: bytes, *, sandbox: bool) -> Mapping[str, object]:
 
 def _hello(position: bytes, *, sandbox: bool) -> bytes:
     retry_ms = random.randint(*RECONNECT_MS)  # noqa: S311 spreading, not cryptography
-    return b"retry: %d\nid: %b\n%b" % (retry_ms, position, _event("hello", hello_data(position, sandbox=sandbox)))
+    return b"retry: %d\n%b" % (retry_ms, _event("hello", hello_data(position, sandbox=sandbox), position))
 
 
-def _event(name: str, data: Mapping[str, object]) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), encoded(data))
+def _event(name: str, data: Mapping[str, object], position: bytes) -> bytes:
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (position, name.encode(), encoded(data))

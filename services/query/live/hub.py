@@ -32,6 +32,8 @@ READY_SECONDS: Final = 3.0
 """How long a client waits for the topic to be read to its end; some 15,000 assets take a second."""
 CATCH_UP_SECONDS: Final = 0.1
 RETRY_SECONDS: Final = 1.0
+MOST_SHARED: Final = 100
+"""Batches that are kept for the next client at the same place; clients that keep up stand at one or two."""
 LEAVE_SECONDS: Final = 1.0
 """What a client has to take its end when the service stops."""
 
@@ -165,13 +167,12 @@ class AssetStream:
                 seat.sent += len(batch.told)
                 seat.skipped += batch.skipped
                 if batch.more:
-                    seat.news.set()
-                    await asyncio.sleep(0)  # a client that takes all at once is not to keep the others waiting
+                    await asyncio.sleep(0)  # one that takes all at once is not to keep the others waiting
                 return batch
             if batch.more:
                 await asyncio.sleep(0)
-                continue
-            await seat.news.wait()
+            else:
+                await seat.news.wait()
         return None
 
     def _taken_by(self, reader: Reader) -> Batch:
@@ -180,6 +181,8 @@ class AssetStream:
         key = reader.wanted, reader.place
         batch = self._shared.get(key)
         if batch is None:
+            if len(self._shared) >= MOST_SHARED:
+                self._shared.clear()
             batch = self._shared[key] = reader.take()
         reader.place = batch.place
         return batch

@@ -87,6 +87,8 @@ class Reader:
 
         Every change while it is not far behind (ChangeLog.prompt); else the latest of each asset, and how many were left out.
         """
+        if self.place >= self.log.end and self.came_from is None:  # nearly always, just after it was told the last
+            return Batch(self.place, ())
         changes, first = self.log.changes, self.log.first_after(self.place)
         window = changes[first : first + WINDOW]
         every_one = len(changes) - first <= self.log.prompt

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from libs.domain.shapes import DriftKind
 from libs.postgres.reading.rows import Row
+from services.query.views.polling import QuotaView, ScheduleView
 from services.query.views.runs import RunView
 from services.query.views.shapes import View
 
@@ -110,6 +111,8 @@ class SourceView(View):
     freshness_seconds: float | None = Field(description="Age of its newest quote, by event time")
     last_run: RunView | None
     last_success: RunView | None
+    schedule: ScheduleView | None = Field(description="Null when it has never run by schedule, or Kafka has not been heard yet")
+    quota: QuotaView | None = Field(description="Null when nothing was asked of its provider, or Kafka has not been heard yet")
     drift: DriftView
 
 

@@ -115,3 +115,17 @@ async def _page(folder: Path, *arguments: str) -> str:
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
     return page.read_text()
+
+
+@pytest.mark.timeout(600)
+async def test_every_kind_of_client_of_the_stream_is_told_of_changes_and_what_that_costs_is_said(tmp_path: Path) -> None:
+    small = ("--listings", "300", "--clients", "20", "--changes", "100", "--seconds", "2")
+    page = await _page(tmp_path, "--part", "stream", *small)
+    told = re.findall(r"^\| ([^|]+) \| 100 \| [1-9][\d,]* \| \d+\.\d \|(?: \d+ \|){3} 0\.0% \| \d\.\d\d \|", page, re.MULTILINE)
+    assert told == [
+        "20 of its own, all change",
+        "the 100 of the best rank, all change",
+        "20 of its own, of the 300 that change",
+        "everything",
+    ]
+    assert "<svg" in (tmp_path / "benchmarks-stream.svg").read_text()

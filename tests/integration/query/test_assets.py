@@ -278,3 +278,46 @@ async def test_what_looks_wrong_is_shown_with_the_asset(api: Api, database: Any)
     for asset_uid, warnings in listed.items():
         assert (await api.get(f"/data/{asset_uid}")).body["warnings"] == warnings
         assert (await api.get(f"/data?symbol={asset_uid}")).body["data"][0]["warnings"] == warnings
+
+
+async def found_by(api: Api, search: str, **query: str) -> list[str]:
+    page = (await api.get("/data", params={"search": search, **query})).body
+    assert page["total"] >= len(page["data"])
+    return [asset["asset_uid"] for asset in page["data"]]
+
+
+async def test_a_search_finds_what_a_symbol_begins_with_and_what_a_name_contains(api: Api, database: Any) -> None:
+    await insert_assets(
+        database, [AssetRow(uid, market_cap_rank=rank) for rank, uid in enumerate(("btc", "bat", "abt", "100%"), 1)]
+    )
+    await database.execute("UPDATE assets SET name = 'Wrapped BTC' WHERE asset_uid = 'abt'")
+    assert await found_by(api, "b") == ["btc", "bat", "abt"]  # abt by its name
+    assert await found_by(api, " BtC ") == ["btc", "abt"]
+    assert await found_by(api, "tc") == ["btc", "abt"]  # in the middle of a name: "The btc"
+    assert await found_by(api, "%") == ["100%"]  # no pattern: the sign itself
+    assert await found_by(api, "_") == []
+    assert (await api.get("/data?search=b&limit=1")).body["total"] == 3
+
+
+@pytest.mark.parametrize("sort", ["rank", "-price", "uid", "-updated_at"])
+async def test_what_is_found_is_sorted_paged_and_walked_like_everything(api: Api, database: Any, sort: str) -> None:
+    assets = some_assets(90)
+    await insert_assets(database, assets)
+    mine = [asset for asset in assets if asset.asset_uid.startswith("a001") and asset.source == "coingecko"]
+    expected = expected_order(mine, sort)
+    assert len(expected) > 4
+    assert await walk(api, 2, sort=sort, search="a001", source="coingecko") == expected
+    by_offset = [
+        uid
+        for offset in range(0, len(expected), 2)
+        for uid in await found_by(api, "a001", source="coingecko", sort=sort, limit="2", offset=str(offset))
+    ]
+    assert by_offset == expected
+
+
+async def test_a_search_that_cannot_be_is_refused_and_a_cursor_belongs_to_its_search(api: Api, database: Any) -> None:
+    await insert_assets(database, some_assets(10))
+    for wrong in ("search=", "search=%20", "search=%00", f"search={'x' * 65}", "search=a&symbol=btc"):
+        assert (await api.get(f"/data?{wrong}")).code == "invalid_parameter"
+    cursor = (await api.get("/data?search=a&limit=2")).body["next_cursor"]
+    assert (await api.get("/data", params={"cursor": cursor, "search": "a0", "limit": "2"})).code == "invalid_cursor"

@@ -51,7 +51,9 @@ async def test_no_page_is_sorted_because_the_statistics_are_older_than_the_value
 
 async def plans(database: Any) -> AsyncIterator[tuple[object, str | None, list[str]]]:
     """Yield what each statement is about, and the nodes of its plan at a place inside of the list."""
-    for (order, phase, start, descending, by_source), statement in _PAGES.items():
+    for (order, phase, start, descending, by_source, found), statement in _PAGES.items():
+        if found:
+            continue  # a search reads every row, and says so
         column = order.column
         place = await database.fetchrow(
             f"SELECT {column} AS value, asset_uid FROM assets WHERE {column} IS NOT NULL ORDER BY 1, 2 OFFSET 6000 LIMIT 1"  # noqa: S608 -- closed set

@@ -15,7 +15,7 @@ from services.query.keys import STREAM
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve
-from tests.integration.query.following import Follower, Told, asset, publish, until_ready
+from tests.stream_follower import Follower, Told, asset, publish, until_ready
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.contracts.cursors import PollCursor, QuotaUsage, cursor_key
+from libs.contracts.cursors import Cursor, PollCursor, QuotaUsage, ScheduleMark, cursor_key, month_of
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
@@ -246,6 +246,53 @@ async def test_checkpoints_show_each_shards_cursor(
     async def shown() -> bool:
         cursors = (await whole_api.get("/stats/checkpoints")).body["checkpoints"][0]["cursors"]
         return [(one["shard"], one["ticks"], one["run_id"]) for one in cursors] == [("1", 2, str(run_id))]
+
+    await until(shown)
+
+
+async def test_sources_show_their_schedule_and_what_is_left_of_their_quota(
+    whole_api: Api, connection: KafkaConnection, created_topics: QueryTopics, cursors_topic: str
+) -> None:
+    now = datetime.now(UTC)
+    until_then = now + timedelta(minutes=2)
+    usages = [
+        QuotaUsage(
+            source="coingecko",
+            command_partition=0,
+            month=month_of(now),
+            month_requests=7,
+            recent_requests=(now, now),
+            minute_limit=5,
+        ),
+        QuotaUsage(
+            source="coingecko",
+            command_partition=1,
+            month=month_of(now),
+            month_requests=1,
+            recent_requests=(now - timedelta(seconds=90),),
+            blocked_until=until_then,
+            month_limit=9,
+        ),
+    ]
+    marks = [
+        ScheduleMark(source="coingecko", requested_at=now, interval_seconds=300),
+        ScheduleMark(source="csv", requested_at=now),
+    ]
+    cursors: list[Cursor] = [*usages, *marks]
+    async with open_publisher(connection) as publisher:
+        for cursor in cursors:
+            await publisher.publish([Record(cursors_topic, cursor_key(cursor).encode(), cursor.model_dump_json().encode())])
+
+    async def shown() -> bool:
+        coingecko, paprika, csv, _ = (await whole_api.get("/stats/sources")).body["sources"]
+        if coingecko["quota"] is None or csv["schedule"] is None:
+            return False
+        assert coingecko["quota"]["minute"] == {"limit": 5, "left": 3}
+        assert coingecko["quota"]["month"] is None  # the owner of partition 0 sent last, and knows of none
+        assert datetime.fromisoformat(coingecko["quota"]["blocked_until"]) == until_then
+        assert datetime.fromisoformat(coingecko["schedule"]["next_at"]) == now + timedelta(minutes=5)
+        assert (csv["schedule"]["next_at"], csv["quota"], paprika["schedule"], paprika["quota"]) == (None, None, None, None)
+        return True
 
     await until(shown)
 

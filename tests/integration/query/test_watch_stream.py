@@ -14,8 +14,8 @@ from tests.integration.query.answers import Api
 from tests.integration.query.commands import line_of, on_a_terminal, piped
 from tests.integration.query.conftest import Serve
 from tests.integration.query.cut_line import Line, line_to
-from tests.integration.query.following import asset, publish
 from tests.integration.query.rows import AssetRow, insert_assets
+from tests.stream_follower import asset, publish
 
 pytestmark = pytest.mark.timeout(400)  # each starts several processes, which take long on a full machine
 

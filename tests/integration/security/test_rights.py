@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -165,6 +167,20 @@ def answer(url: str, method: str = "GET") -> Any:
         return json.load(response)
 
 
+def first_of_stream(url: str) -> str:
+    """Return the line that says what the first event behind the greeting is, once the stream takes clients."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:  # noqa: S310 our own
+                events = (bytes(line) for line in response if line.startswith(b"event: "))
+                return next(event.decode() for event in events if b"hello" not in event)
+        except urllib.error.HTTPError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 @pytest.fixture
 def services(nursery: Nursery, guarded: Guarded, database_url: str, tmp_path: Path) -> Iterator[Services]:
     started = Services(nursery, guarded, database_url, tmp_path)
@@ -194,6 +210,8 @@ async def test_every_service_works_with_its_own_rights(services: Services, guard
     run = await asyncio.to_thread(answer, f"{api}/etl/run/csv", "POST")
     assert (run["status"], run["counts"]["stored"] > 0) == ("succeeded", True), run
 
+    snapshot = f"{api}/data/stream?snapshot=true"
+    assert "event: asset" in await asyncio.to_thread(first_of_stream, snapshot)
     assert SOURCE_TOPICS["csv"].raw.name in json.dumps(await asyncio.to_thread(answer, f"{api}/stats/checkpoints"))
 
     connection = KafkaConnection(guarded.open, "test")

@@ -7,26 +7,31 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
 
-from libs.sources.catalogue import SOURCES as ALL_SOURCES
+from libs.sources.catalogue import OPTIONAL, running
 
 ROOT: Final = Path(__file__).parents[3]
 SOURCES: Final = ROOT / "deploy" / "kubernetes"
 RENDERED: Final = ROOT / "tests" / "fixtures" / "kubernetes" / "rendered"
-OVERLAYS: Final = ("local", "production")
+WITH_OPTIONS: Final = "production-with-options"
+"""What docs/kubernetes.md says to add to a copy of the production overlay, added to one."""
+OPTIONS: Final = ("binance", "binance/autoscaling", "binance/kafka-strimzi", "slack")
+OVERLAYS: Final = ("local", "production", WITH_OPTIONS)
 
 Manifest = Mapping[str, Any]
 
 
-def deployed_sources() -> tuple[str, ...]:
-    """Return the sources that the overlays run. An optional one is for whoever adds it to an overlay of theirs."""
-    return tuple(name for name, source in ALL_SOURCES.items() if not getattr(source, "optional", False))
+def deployed_sources(overlay: str) -> tuple[str, ...]:
+    """Return the sources that an overlay runs: an optional one where its component is added."""
+    return running(OPTIONAL if overlay == WITH_OPTIONS else ())
 
 
 def digest() -> str:
@@ -39,7 +44,8 @@ def digest() -> str:
 
 def first_line(overlay: str) -> str:
     """Return what a rendered overlay of these sources begins with."""
-    return f"# deploy/kubernetes/overlays/{overlay}, rendered by `make kubernetes` from sources {digest()}"
+    what = f"overlays/production with {', '.join(OPTIONS)}" if overlay == WITH_OPTIONS else f"overlays/{overlay}"
+    return f"# deploy/kubernetes/{what}, rendered by `make kubernetes` from sources {digest()}"
 
 
 @cache
@@ -82,8 +88,23 @@ def kustomize_command() -> Sequence[str]:
 
 def render(overlay: str, command: Sequence[str]) -> str:
     """Return what kustomize makes of an overlay."""
-    built = subprocess.run([*command, str(SOURCES / "overlays" / overlay)], check=True, capture_output=True, text=True)
+    with _folder_of(overlay) as folder:
+        built = subprocess.run([*command, str(folder)], check=True, capture_output=True, text=True)
     return f"{first_line(overlay)}\n{built.stdout}"
+
+
+@contextmanager
+def _folder_of(overlay: str) -> Iterator[Path]:
+    """Yield what to render: the overlay itself, or a copy with the optional components in front of its own."""
+    if overlay != WITH_OPTIONS:
+        yield SOURCES / "overlays" / overlay
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = shutil.copytree(SOURCES, Path(scratch) / "kubernetes") / "overlays" / "production"
+        kustomization = yaml.safe_load((copy / "kustomization.yaml").read_text())
+        kustomization["components"] = [*(f"../../components/{name}" for name in OPTIONS), *kustomization["components"]]
+        (copy / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+        yield copy
 
 
 if __name__ == "__main__":

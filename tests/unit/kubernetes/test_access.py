@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from libs.contracts.topics import NORMALIZER_GROUP, SOURCE_TOPICS, TOPICS, Topic, producer_group
-from tests.unit.kubernetes.rendering import deployed_sources, of_kind
+from tests.unit.kubernetes.rendering import WITH_OPTIONS, deployed_sources, of_kind
 
-USERS: Mapping[str, Any] = {one["metadata"]["name"]: one for one in of_kind("production", "KafkaUser")}
-SERVICES = ("normalizer", "query", *(f"producer-{source}" for source in deployed_sources()))
+USERS: Mapping[str, Any] = {one["metadata"]["name"]: one for one in of_kind(WITH_OPTIONS, "KafkaUser")}
+SERVICES = ("normalizer", "query", *(f"producer-{source}" for source in deployed_sources(WITH_OPTIONS)))
 TO_COUNT_LAG = {"query": {topics.raw.name for topics in SOURCE_TOPICS.values()}}
 """What a service reads to tell how far another one is; the contracts name those that a topic is for."""
 
@@ -60,7 +60,7 @@ def test_a_service_reads_what_it_is_declared_to_read(service: str) -> None:
 
 @pytest.mark.parametrize("user", USERS)
 def test_a_rule_names_something_that_there_is(user: str) -> None:
-    groups = {NORMALIZER_GROUP, "kasparro-dead-letters", *(producer_group(source) for source in deployed_sources())}
+    groups = {NORMALIZER_GROUP, "kasparro-dead-letters", *(producer_group(source) for source in deployed_sources(WITH_OPTIONS))}
     for resource, _ in rules(user, "topic"):
         assert resource["name"] in AGREED or any(covers(resource, topic.name) for topic in TOPICS), resource
     for resource, _ in rules(user, "group"):
@@ -69,7 +69,7 @@ def test_a_rule_names_something_that_there_is(user: str) -> None:
 
 def test_a_service_commits_offsets_of_its_own_group_alone() -> None:
     commits = {service: {resource["name"] for resource, may in rules(service, "group") if "Read" in may} for service in SERVICES}
-    producers = {f"producer-{source}": {producer_group(source)} for source in deployed_sources()}
+    producers = {f"producer-{source}": {producer_group(source)} for source in deployed_sources(WITH_OPTIONS)}
     assert commits == {"normalizer": {NORMALIZER_GROUP}, "query": {"kasparro-incidents"}, **producers}
 
 
@@ -77,7 +77,7 @@ def test_what_one_producer_may_the_others_may() -> None:
     """A real broker is asked about one of them (tests/integration/security/test_rights.py)."""
     one, *others = (
         str(list(USERS[f"producer-{source}"]["spec"]["authorization"]["acls"])).replace(source, "SOURCE")
-        for source in deployed_sources()
+        for source in deployed_sources(WITH_OPTIONS)
     )
     assert others == [one] * len(others)
 

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from tests.unit.kubernetes.reachability import NAMESPACE_NAME, Party, may_connect
-from tests.unit.kubernetes.rendering import OVERLAYS, Manifest, container_of, deployed_sources, of_kind
+from tests.unit.kubernetes.rendering import OVERLAYS, WITH_OPTIONS, Manifest, container_of, deployed_sources, of_kind
 
 OURS = {NAMESPACE_NAME: "kasparro"}
 PORTS = (53, 80, 443, 5432, 6443, 8000, 8081, 8082, 8090, 8443, 9090, 9091, 9092, 9093)
-PRODUCERS = {f"producer-{source}" for source in deployed_sources()}
-ASKING = PRODUCERS - {"producer-csv"}
-KAFKA_CLIENTS, POSTGRES_CLIENTS = {*PRODUCERS, "normalizer", "query", "topics"}, {"normalizer", "query", "migrate"}
+POSTGRES_CLIENTS = {"normalizer", "query", "migrate"}
 OUTSIDE = (
     Party("dns", {"k8s-app": "kube-dns"}, {NAMESPACE_NAME: "kube-system"}, {}),
     Party("ingress", {"app": "ingress"}, {NAMESPACE_NAME: "ingress", "kasparro.io/asks-query": "true"}, {}),
@@ -69,20 +67,22 @@ def connections(overlay: str) -> Iterator[tuple[str, str, int]]:
 def expected(overlay: str) -> Iterator[tuple[set[str], set[str], set[int]]]:
     """Yield who is meant to reach whom, and where."""
     everybody, local = {party.name for party in pods(overlay)}, overlay == "local"
+    producers = {f"producer-{source}" for source in deployed_sources(overlay)}
+    asking = producers - {"producer-csv"}
     yield everybody, {"dns"}, {53}
-    yield KAFKA_CLIENTS, {"kafka"}, {9092 if local else 9093}
+    yield {*producers, "normalizer", "query", "topics"}, {"kafka"}, {9092 if local else 9093}
     yield POSTGRES_CLIENTS, {"postgres"}, {5432}
-    yield ASKING, {"provider"}, {443}
+    yield asking | ({"query"} if overlay == WITH_OPTIONS else set()), {"provider"}, {443}  # with the options it tells Slack
     yield {"ingress"}, {"query"}, {8000}
     if local:
-        yield ASKING, {"sandbox"}, {8090}
+        yield asking, {"sandbox"}, {8090}
         return
     yield {"kafka-users", "postgres"}, {party.name for party in OUTSIDE}, {443, 6443}  # Kubernetes' own API; backups
     yield {"kafka", "kafka-users"}, {"kafka"}, {9090, 9091, 8443}
     yield {"keda"}, {"kafka"}, {9093}
     yield {"postgres", "cnpg"}, {"postgres"}, {5432, 8000}
     yield {"prometheus"}, {"normalizer"}, {8081}
-    yield {"prometheus"}, PRODUCERS, {8082}
+    yield {"prometheus"}, producers, {8082}
     yield {"prometheus"}, {"query"}, {8000}
 
 

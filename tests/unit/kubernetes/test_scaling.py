@@ -8,10 +8,10 @@ import pytest
 from libs.contracts.topics import ASSETS_NORMALIZED, NORMALIZER_GROUP, SOURCE_TOPICS, producer_group
 from services.normalizer.wiring import CONNECTIONS
 from services.query.settings import QuerySettings
-from tests.unit.kubernetes.rendering import Manifest, deployed_sources, environment_of, of_kind
+from tests.unit.kubernetes.rendering import WITH_OPTIONS, Manifest, deployed_sources, environment_of, of_kind
 
-OVERLAY = "production"
-DEPLOYED = {source: SOURCE_TOPICS[source] for source in deployed_sources()}
+OVERLAY = WITH_OPTIONS
+DEPLOYED = {source: SOURCE_TOPICS[source] for source in deployed_sources(OVERLAY)}
 SCALED = {one["metadata"]["name"]: one for one in of_kind(OVERLAY, "ScaledObject")}
 KAFKA_SCALER = {
     "activationLagThreshold", "allowIdleConsumers", "bootstrapServersFromEnv", "consumerGroup", "excludePersistentLag",

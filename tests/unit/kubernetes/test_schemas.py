@@ -25,9 +25,9 @@ from tests.unit.kubernetes.rendering import (
 RELEASES = ("1.34", "1.37")
 """The oldest has `preStop.sleep` and `matchLabelKeys` for good; the newest is the last that the package knows."""
 
-EVERYTHING = {named(one): one for one in rendered("local")} | {
-    f"{overlay}-{named(one)}": one for overlay in OVERLAYS for one in rendered(overlay) if one not in rendered("local")
-}
+EVERYTHING: dict[str, Manifest] = {}
+for of_overlay in OVERLAYS:
+    EVERYTHING |= {f"{of_overlay}-{named(one)}": one for one in rendered(of_overlay) if one not in EVERYTHING.values()}
 RENDERERS = [name for name in ("kustomize", "kubectl") if shutil.which(name)]
 
 

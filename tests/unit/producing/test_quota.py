@@ -45,6 +45,12 @@ def test_what_is_left_is_what_is_allowed_less_what_all_partitions_have_sent() ->
     assert left_of([], Budget(per_minute=4), now) == {"minute": 4}
 
 
+def test_a_slot_tells_the_budget_of_its_owner() -> None:
+    slot = counted(None, "any", 0, NOON, Budget(per_minute=5))
+    assert (slot.minute_limit, slot.month_limit) == (5, None)
+    assert counted(slot, "any", 0, NOON, Budget(per_month=9)).month_limit == 9
+
+
 def test_a_clock_that_jumps_over_a_months_end_and_back_forgets_no_request() -> None:
     jumped = counted(usage(0, NOON, NOON), "any", 0, datetime(2026, 12, 1, tzinfo=UTC))
     with pytest.raises(MonthSpentError, match="2 of 2"):

@@ -15,9 +15,10 @@ from services.query.api import ENDPOINTS
 from services.query.documentation import documentation_routes
 from services.query.openapi import openapi_document
 from services.query.problems import all_problems
+from services.query.serving_page import page_routes
 
 DOCUMENT = openapi_document(ENDPOINTS, "1.2.3")
-FOR_PEOPLE = ("/", "/openapi.json", "/docs", "/redoc")
+FOR_PEOPLE = ("/", "/page/{name}", "/openapi.json", "/docs", "/redoc")
 
 
 @asynccontextmanager
@@ -40,6 +41,7 @@ def test_every_route_of_the_issue_is_documented() -> None:
         ("GET", "/ready"),
         ("GET", "/data"),
         ("GET", "/data/count"),
+        ("GET", "/data/sparklines"),
         ("GET", "/data/stream"),
         ("GET", "/data/ws"),
         ("GET", "/data/{asset_uid}"),
@@ -64,6 +66,7 @@ def test_every_route_that_is_served_is_documented_or_a_page_for_people() -> None
     app = web.Application()
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
     app.add_routes(documentation_routes(DOCUMENT))
+    app.add_routes(page_routes())
     served = {resource.canonical for resource in app.router.resources()}
     beyond = served - set(DOCUMENT["paths"])
     assert {path for path in beyond if not path.startswith("/docs/assets/")} == set(FOR_PEOPLE)
@@ -122,12 +125,9 @@ async def test_the_pages_load_nothing_from_elsewhere() -> None:
                     assert (response.status, len(await response.read()) > 50) == (200, True), asset
 
 
-async def test_the_document_is_served_and_the_root_leads_to_the_docs() -> None:
-    async with pages() as client:
-        async with client.get("/openapi.json") as response:
-            assert await response.json() == DOCUMENT
-        async with client.get("/", allow_redirects=False) as response:
-            assert (response.status, response.headers["Location"]) == (302, "/docs")
+async def test_the_document_is_served() -> None:
+    async with pages() as client, client.get("/openapi.json") as response:
+        assert await response.json() == DOCUMENT
 
 
 async def test_swagger_ui_is_of_a_version_that_shows_3_1() -> None:

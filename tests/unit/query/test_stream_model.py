@@ -175,6 +175,7 @@ class StreamMachine(RuleBasedStateMachine):
             if client.process is old:
                 client.process, client.reader = new, Reader(new.log, client.wanted, 0)
                 client.held.clear()
+                client.last_id = new.log.beginning.decode()  # the id of `reset`
 
     @rule(keep=st.integers(0, 3))
     def compact(self, keep: int) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -14,6 +15,8 @@ from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
 
 WAIT_SECONDS = 60.0
+QUIET_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=45)
+"""A heartbeat comes each 15 s: what says nothing for longer is gone."""
 
 
 class Told(NamedTuple):
@@ -61,6 +64,7 @@ class Follower:
     last_id: str | None = None
     heartbeats: int = 0
     over: bool = False
+    connections: int = 0
 
     def hear(self, told: Told) -> None:
         if told.name is None:
@@ -92,6 +96,24 @@ class Follower:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise AssertionError(f"waited in vain; last told: {self.told[-5:]}, holds {len(self.held)} assets") from None
+
+    async def follow(self, session: aiohttp.ClientSession, url: str, breaks_off: asyncio.Event) -> None:
+        """Follow until cancelled, and come again with the last id whenever the stream ends, or `breaks_off` is set."""
+        while True:
+            breaks_off.clear()
+            headers = {"Last-Event-ID": self.last_id} if self.last_id is not None else {}
+            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+                async with session.get(url, headers=headers, timeout=QUIET_TIMEOUT) as response:
+                    if response.status == HTTPStatus.OK:
+                        await self._hear_all(response, breaks_off)
+            self.connections += 1
+            await asyncio.sleep(0.1)
+
+    async def _hear_all(self, response: aiohttp.ClientResponse, breaks_off: asyncio.Event) -> None:
+        async for told in events_of(response.content):
+            if breaks_off.is_set():  # in the midst of what it is sent
+                return
+            self.hear(told)
 
     async def until_holds(self, **versions: int) -> None:
         await self.until(lambda one: one.held == versions)
