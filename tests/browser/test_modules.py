@@ -1,0 +1,33 @@
+"""The page's pure modules by themselves, in the browser: no pipeline is needed for them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser
+
+from services.query.serving_page import page_routes
+
+SECONDS = 30.0
+
+
+async def evaluated(browser: Browser, module: str, expression: str, **context: Any) -> Any:
+    """Return what an expression over a module, `it`, comes to."""
+    app = web.Application()
+    app.add_routes(page_routes())
+    async with TestServer(app) as server, asyncio.timeout(SECONDS):
+        opened = await browser.new_context(locale="en-US", **context)
+        page = await opened.new_page()
+        await page.goto(str(server.make_url("/page/icon.svg")))
+        return await page.evaluate(f"import('/page/{module}').then((it) => {expression})")
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [("1", "1.0000000000000002"), ("0.9999999999999999", "1"), ("1e20", "1.1e20"), ("1e-20", "3e-20")]
+)
+async def test_an_axis_has_few_marks_even_where_doubles_lie_no_closer(browser: Browser, low: str, high: str) -> None:
+    marks = await evaluated(browser, "scales.js", f"it.roundValues({low}, {high}, 5)")
+    assert len(marks) <= 7
+    assert all(float(low) <= mark <= float(high) for mark in marks)
