@@ -45,7 +45,8 @@ def address(api: Api) -> str:
 async def test_a_healthy_pipeline_ends_with_0_and_its_parts_can_be_read_in_a_pipe(
     whole_api: Api, kafka_bootstrap_servers: str, topics: QueryTopics, database: Any
 ) -> None:
-    await insert_run(database, "coingecko", "succeeded", stored=7)
+    for source in ("csv", "coinpaprika", "coingecko"):
+        await insert_run(database, source, "succeeded", age=timedelta(hours=source != "coingecko"), stored=7)
     await insert_quotes(database, [QuoteRow("coingecko", "bitcoin", "btc")])
     await insert_assets(database, [AssetRow("btc")])
     async with consuming(kafka_bootstrap_servers, topics, whole_api):

@@ -152,6 +152,12 @@ def test_what_may_wait_until_the_morning_is_told_and_not_wrong() -> None:
     assert "nul_character" not in cells
 
 
+def test_a_source_that_has_never_run_is_not_called_well() -> None:
+    found = replace(WELL, sources=Sources([source(last_run=None, last_success=None)]))
+    assert wrong_in(found) == []
+    assert worth_a_look(found) == ["csv: no run of it is recorded yet; does its producer run?"]
+
+
 def test_lag_is_told_for_each_partition_with_whether_it_moves() -> None:
     lagging = checkpoint(partition(0), partition(1, 70, "moving"), partition(2, 7, "stalled", grew=True))
     tables = tables_of(replace(WELL, checkpoints=Checkpoints("g", 2, [lagging])))
