@@ -20,8 +20,8 @@ async def evaluated(browser: Browser, module: str, expression: str, **context: A
     async with TestServer(app) as server, asyncio.timeout(SECONDS):
         opened = await browser.new_context(locale="en-US", **context)
         page = await opened.new_page()
-        await page.goto(str(server.make_url("/page/icon.svg")))
-        return await page.evaluate(f"import('/page/{module}').then((it) => {expression})")
+        await page.goto(str(server.make_url("/page/theme.css")))
+        return await page.evaluate(f"import('/page/{module}').then((it) => ({expression}))")
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,14 @@ async def test_an_axis_has_few_marks_even_where_doubles_lie_no_closer(browser: B
     marks = await evaluated(browser, "scales.js", f"it.roundValues({low}, {high}, 5)")
     assert len(marks) <= 7
     assert all(float(low) <= mark <= float(high) for mark in marks)
+
+
+async def test_an_error_that_stays_is_said_once(browser: Browser) -> None:
+    expression = """{
+        const place = document.createElement('div');
+        const [away, late] = [{status: 0, message: 'Away.'}, {status: 503, message: 'Late.'}];
+        const shown = [away, away, late].map((error) => (it.showTrouble(place, error), place.firstChild));
+        return [shown[0] === shown[1], shown[1] === shown[2], place.childNodes.length, place.textContent];
+    }"""
+    same, other, boxes, text = await evaluated(browser, "notices.js", f"(() => {expression})()")
+    assert (same, other, boxes, text) == (True, False, 1, "Something is away. Late.")
