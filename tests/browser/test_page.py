@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
@@ -345,6 +347,27 @@ async def test_two_buttons_share_one_question_for_the_token(open_page: OpenPage)
     await expect(page.locator(".progress[data-status=failed]")).to_have_count(2)
     assert sorted(sent[2:]) == [("coingecko", "Bearer right"), ("csv", "Bearer right")]
     open_page.complaints.clear()  # type: ignore[attr-defined] # the browser notes each 401
+
+
+async def test_trends_are_asked_for_again_while_the_page_stays_open(open_page: OpenPage) -> None:
+    page = await open_page("#/pipeline")
+    await page.clock.install()
+    await page.evaluate("location.hash = '#/'")
+    await expect(page.locator("svg.spark path").first).to_be_attached()
+    async with page.expect_request("**/data/sparklines*"):
+        await page.clock.fast_forward("02:30")
+
+
+async def test_a_chart_is_of_the_servers_time_when_the_readers_clock_is_wrong(open_page: OpenPage) -> None:
+    page = await open_page()
+    await page.clock.install(time=datetime.now(UTC) + timedelta(days=60))
+    await page.reload()
+    await settle(page, "")
+    async with page.expect_request("**/history?*") as asked:
+        await page.evaluate("location.hash = '#/asset/btc'")
+    begin = parse_qs(urlsplit((await asked.value).url).query)["from"][0]
+    assert datetime.fromisoformat(begin) < datetime.now(UTC)
+    await settle(page, PLACES["asset"])
 
 
 async def test_how_soon_it_is_seen(open_page: OpenPage, capsys: pytest.CaptureFixture[str]) -> None:
