@@ -25,8 +25,8 @@ dev: .venv/installed ## As run, and each service is started again when its code 
 	@exec $(PY) -m services.cli up --reload $(ARGS)
 
 .PHONY: test
-test: .venv/installed ## Every test, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
-	@$(PY) -m pytest -q -n auto --dist worksteal $(ARGS)
+test: .venv/installed ## Every test but those that need a browser, with a real Kafka and a real Postgres (ARGS="tests/unit -k quotes", or "-n0 -x": in one process)
+	@$(PY) -m pytest -q -n auto --dist worksteal -m "not browser" $(ARGS)
 
 .PHONY: test-faults
 test-faults: .venv/installed ## The fault suite, 40 minutes with ROUNDS=1 (ROUNDS=3, SEED=any, REPORT=file.json, ARGS="-k broker"); see docs/faults.md

@@ -84,7 +84,7 @@ def _parameters(endpoint: Endpoint[Any]) -> Iterable[dict[str, Any]]:
         yield {
             "name": name,
             "in": "path" if in_path else "query",
-            "required": in_path,
+            "required": in_path or name in schema.get("required", ()),
             "description": description,
             "schema": shape,
         }

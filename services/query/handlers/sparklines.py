@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from libs.domain.candles import Interval, Span, bucket_at
 from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.sparklines import load_closes
 from services.query.endpoints import Parameters
 from services.query.keys import CLOCK, READERS
-from services.query.parameters import Symbols
+from services.query.parameters import Symbol
 from services.query.rendering import Answer
 from services.query.views.sparklines import sparklines_body
 
@@ -24,12 +24,22 @@ SPANS: Final = {
 """What is the width of a word on a screen: 120 to 168 closes."""
 
 
+def _symbols(given: object) -> object:
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        return given
+    return [one for text in given for one in text.split(",") if one.strip()]
+
+
 class SparklinesAsked(Parameters):
     """The closes of some assets."""
 
     repeatable: ClassVar = frozenset({"uid"})
 
-    uid: Annotated[Symbols, Field(max_length=MOST_ASSETS)]
+    uid: Annotated[
+        list[Symbol],
+        BeforeValidator(_symbols),
+        Field(description="Symbols joined by commas, or given several times; blank ones are left out", max_length=MOST_ASSETS),
+    ]
     interval: Literal["1m", "5m", "1h"] = Field("1h", description="1m: of the last 2 hours; 5m: of 12 hours; 1h: of 7 days")
 
 
