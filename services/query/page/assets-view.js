@@ -9,7 +9,7 @@ import { showAttribution, showFeed, showTrouble } from "./notices.js";
 import { PER_PAGE, listAddress } from "./routes.js";
 
 const ORDER_MS = 30_000;
-const TRENDS_MS = 120_000;
+const TRENDS_MS = 60_000;
 /** What trends are drawn of: the first span that has enough in it. A fresh installation has minutes, an old one weeks. */
 const TRENDS = [
   { interval: "1h", label: "7 d" },
