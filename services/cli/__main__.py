@@ -7,6 +7,7 @@ for still goes on.
 """
 
 import asyncio
+import io
 import os
 import sys
 from typing import Annotated, Literal
@@ -146,6 +147,9 @@ def clean_state(dry_run: DryRun = False) -> None:
 def main() -> None:
     """Run the command line."""
     configure_logging("WARNING", "kasparro", style="console")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding has no sign for is spelt out, and no traceback
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(app())
 
 

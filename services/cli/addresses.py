@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from libs.devstack.state import Addresses, read_addresses
 from libs.kafka.connection import KafkaConnection
@@ -47,10 +48,17 @@ def database_of(settings: AddressSettings) -> str:
 
 def api_of(settings: AddressSettings, given: str | None = None) -> str:
     """Return the HTTP API's address; what was `given` with the command goes first."""
-    if given is not None and not WEB_ADDRESS.fullmatch(given):
-        raise UseError("--api must be http://host:port, and has no password in it")
-    named = given or settings.kasparro_api_url
+    option, named = ("--api", given) if given is not None else ("KASPARRO_API_URL", settings.kasparro_api_url)
+    if named is not None and not _is_web_address(named):
+        raise UseError(f"{option} must be http://host:port, and has no password in it")
     return _named(named, _running(settings).api_url, "KASPARRO_API_URL=http://host:port").rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        return bool(WEB_ADDRESS.fullmatch(text)) and urlsplit(text).port != 0
+    except ValueError:  # a port that there is not, half an IPv6 address
+        return False
 
 
 def _running(settings: AddressSettings) -> Addresses:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -46,11 +48,12 @@ async def _ask(method: str, url: str, token: str | None) -> ApiAnswer:
 
 
 class ApiRead(NamedTuple):
-    """What a GET came to: the bytes of the body, and its tag if they have one."""
+    """What a GET came to: the bytes of the body, its tag if they have one, and when the API says that it is."""
 
     status: int
     content: bytes
     tag: str | None
+    date: datetime | None
 
 
 class ApiProblem(msgspec.Struct, frozen=True):
@@ -82,7 +85,7 @@ class Api:
         url = self.url(path, parameters)
         with _in_our_words(str(url)):
             async with self.session.get(url, headers=headers, timeout=timeout) as answer:
-                return ApiRead(answer.status, await answer.read(), answer.headers.get("ETag"))
+                return ApiRead(answer.status, await answer.read(), answer.headers.get("ETag"), _date(answer))
 
     async def read(self, path: str, shape: type[Shape], parameters: Parameters = ()) -> Shape:
         """Return the body of an answer that is well. Raises UseError, ApiAwayError or CommandError when it is not."""
@@ -117,6 +120,15 @@ async def open_api(base: str) -> AsyncIterator[Api]:
     """Return what reads the API at this address."""
     async with aiohttp.ClientSession() as session:
         yield Api(base, session)
+
+
+def _date(answer: aiohttp.ClientResponse) -> datetime | None:
+    """In whole seconds; None where there is none that can be read."""
+    try:
+        date = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return date if date.tzinfo else None
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class Screen:
 
     def judge(self, verdict: str, message: str, tone: Tone) -> None:
         """Print one line behind what it comes to, such as `wrong`."""
-        self.console.print(Text.assemble((f"{verdict:5}  ", STYLES[tone]), on_lines(message)))
+        self.console.print(Text.assemble((f"{verdict:5}  ", STYLES[tone]), on_one_line(message)))
 
     def mark_sandbox(self) -> None:
         """Say loudly that the data are made up."""

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.acceptance.conftest import STOP_SECONDS, Up
 from tests.browser.conftest import HOSTILE, PATIENCE_MS, OpenPage, ask
@@ -42,7 +44,8 @@ async def test_it_fills_and_says_that_the_numbers_are_made_up(open_page: OpenPag
     await expect(page.get_by_role("link", name="CoinGecko").first).to_have_attribute("href", "https://www.coingecko.com")
     await expect(page).to_have_title("Assets · Kasparro")
     await expect(page.locator(ROWS).first).to_contain_text("Bitcoin")
-    await expect(page.locator("svg.spark path").first).to_be_attached()
+    # Of a pipeline that has just begun there is a trend once a second minute has a tick, and it is asked for each minute.
+    await expect(page.locator("svg.spark path").first).to_be_attached(timeout=5 * PATIENCE_MS)
     await shoot(page, "assets-light")
 
 
@@ -284,6 +287,9 @@ async def test_the_token_is_asked_for_and_kept_in_the_tab(open_page: OpenPage) -
     await page.route("**/etl/run-background/csv", answer)
     card = page.locator(".card", has=page.get_by_role("heading", name="csv"))
     await card.get_by_role("button").click()
+    await page.get_by_label("Token", exact=True).fill("curly\u201d")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_contain_text("cannot be sent")
     for token in ("wrong", "right"):
         await page.get_by_label("Token", exact=True).fill(token)
         await page.keyboard.press("Enter")
@@ -314,6 +320,55 @@ async def test_while_nobody_looks_it_rests(open_page: OpenPage) -> None:
     assert asked == []
     await page.evaluate(hide, False)
     await expect(page.locator("#feed")).not_to_have_text("Resting")
+
+
+async def test_two_buttons_share_one_question_for_the_token(open_page: OpenPage) -> None:
+    page = await open_page("#/pipeline")
+    await settle(page, PLACES["pipeline"])
+    both = asyncio.Barrier(2)
+    sent: list[tuple[str, str | None]] = []
+
+    async def answer(route: Route) -> None:
+        token = await route.request.header_value("Authorization")
+        if token is None:
+            await both.wait()
+        sent.append((route.request.url.rsplit("/", 1)[-1], token))
+        code = "unauthorized" if token is None else "busy"
+        await route.fulfill(
+            status=401 if token is None else 409,
+            body=f'{{"code": "{code}", "detail": "No."}}',
+            content_type="application/problem+json",
+        )
+
+    await page.route("**/etl/run-background/*", answer)
+    for source in ("csv", "coingecko"):
+        await page.get_by_role("button", name=f"Run {source} now").click()
+    await page.get_by_label("Token", exact=True).fill("right")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".progress[data-status=failed]")).to_have_count(2)
+    assert sorted(sent[2:]) == [("coingecko", "Bearer right"), ("csv", "Bearer right")]
+    open_page.complaints.clear()  # type: ignore[attr-defined] # the browser notes each 401
+
+
+async def test_trends_are_asked_for_again_while_the_page_stays_open(open_page: OpenPage) -> None:
+    page = await open_page("#/pipeline")
+    await page.clock.install()
+    await page.evaluate("location.hash = '#/'")
+    await expect(page.locator("svg.spark").first).to_be_attached()
+    async with page.expect_request("**/data/sparklines*"):
+        await page.clock.fast_forward("02:30")
+
+
+async def test_a_chart_is_of_the_servers_time_when_the_readers_clock_is_wrong(open_page: OpenPage) -> None:
+    page = await open_page()
+    await page.clock.install(time=datetime.now(UTC) + timedelta(days=60))
+    await page.reload()
+    await settle(page, "")
+    async with page.expect_request("**/history?*") as asked:
+        await page.evaluate("location.hash = '#/asset/btc'")
+    begin = parse_qs(urlsplit((await asked.value).url).query)["from"][0]
+    assert datetime.fromisoformat(begin) < datetime.now(UTC)
+    await settle(page, PLACES["asset"])
 
 
 async def test_how_soon_it_is_seen(open_page: OpenPage, capsys: pytest.CaptureFixture[str]) -> None:

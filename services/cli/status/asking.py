@@ -1,7 +1,9 @@
 """Every question of `kasparro status`, asked at once: what one answer needs may be away while the others are there."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -22,6 +24,8 @@ from services.cli.status.answers import (
     Sources,
 )
 
+SAME_CLOCK: Final = timedelta(seconds=15)
+"""What a Date's whole seconds and the answers' own time explain; beyond that one of the clocks is wrong."""
 NEWEST: Final = (("limit", str(LARGEST_PAGE)),)
 
 Shape = TypeVar("Shape")
@@ -34,6 +38,8 @@ class Questions:
     api: Api
     bodies: dict[str, msgspec.Raw] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    dates: list[datetime] = field(default_factory=list)
+    """When the API said that it was, at each answer."""
 
     async def ask(self, name: str, path: str, shape: type[Shape], parameters: Parameters = ()) -> Shape | None:
         """Return the answer, or None and note why there is none."""
@@ -50,6 +56,8 @@ class Questions:
             raise error_of(answer.status, self.api.problem(answer.content))
         decoded = self.api.decoded(answer.content, shape)
         self.bodies[name] = msgspec.Raw(answer.content)
+        if answer.date is not None:
+            self.dates.append(answer.date)
         return decoded
 
 
@@ -74,5 +82,11 @@ async def look(api: Api, clock: Clock) -> Found:
         incidents=incidents.result(),
         bodies=questions.bodies,
         unavailable=questions.unavailable,
-        at=clock.utc(),
+        at=_moment(clock.utc(), questions.dates),
     )
+
+
+def _moment(here: datetime, there: Sequence[datetime]) -> datetime:
+    """Return what time it is by the API's clock: by another a run would be due that is not, or be missed in silence."""
+    latest = max(there, default=here)
+    return here if abs(here - latest) <= SAME_CLOCK else latest

@@ -92,6 +92,8 @@ def _gaps(found: Found) -> Iterator[str]:
 
 def _unusual(found: Found) -> Iterator[str]:
     for each in _running(found):
+        if each.last_run is None:
+            yield f"{each.source}: no run of it is recorded yet; does its producer run?"
         if each.last_run is not None and each.last_run.status == SKIPPED:
             yield f"{each.source}: its last run was skipped: {each.last_run.error}"
         if each.last_success is not None:

@@ -6,7 +6,7 @@ import { candleChart, INTERVALS } from "./candle-chart.js";
 import { make } from "./dom.js";
 import { listingsOf } from "./listings.js";
 import { Feed } from "./live.js";
-import { showAttribution, showFeed, skeleton, trouble } from "./notices.js";
+import { showAttribution, showFeed, showTrouble, skeleton } from "./notices.js";
 import { assetAddress } from "./routes.js";
 
 export function assetView(first, { title }) {
@@ -64,7 +64,7 @@ export function assetView(first, { title }) {
     for (const part of [heading.element, body, listings]) part.hidden = gone;
     element.classList.toggle("stale", version > 0);
     if (!gone) showFeed("away");
-    message.replaceChildren(trouble(error, { again: gone ? null : () => start() }));
+    showTrouble(message, error, { again: gone ? null : () => start() });
   }
 
   async function start() {

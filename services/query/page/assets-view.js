@@ -5,10 +5,11 @@ import { layout, nothing, place, showOrder, showPaging } from "./assets-list.js"
 import { assetRow } from "./assets-row.js";
 import { say } from "./dom.js";
 import { Feed, every } from "./live.js";
-import { showAttribution, showFeed, trouble } from "./notices.js";
+import { showAttribution, showFeed, showTrouble } from "./notices.js";
 import { PER_PAGE, listAddress } from "./routes.js";
 
 const ORDER_MS = 30_000;
+const TRENDS_MS = 60_000;
 /** What trends are drawn of: the first span that has enough in it. A fresh installation has minutes, an old one weeks. */
 const TRENDS = [
   { interval: "1h", label: "7 d" },
@@ -25,6 +26,7 @@ export function assetsView(first, { title }) {
   let loading = new AbortController();
   const parts = layout(first, search);
   const stopOrdering = every(ORDER_MS, () => load({ quietly: rows.size > 0 }));
+  const stopTrends = every(TRENDS_MS, (signal) => trends([...rows.keys()], signal));
   title("Assets");
 
   /** Another page, order or search of the same list: the table stays where it is. */
@@ -82,7 +84,7 @@ export function assetsView(first, { title }) {
     showPaging(parts, route, page.total);
     parts.message.replaceChildren(...(page.data.length ? [] : [nothing(route)]));
     parts.bones?.remove();
-    if (isNew) trends([...kept.keys()]);
+    if (isNew) trends([...kept.keys()], loading.signal);
     listen([...kept.keys()]);
   }
 
@@ -90,7 +92,7 @@ export function assetsView(first, { title }) {
     parts.table.setAttribute("aria-busy", "false");
     parts.table.classList.toggle("stale", rows.size > 0);
     if (error.status === 0 || error.status >= 500) showFeed("away");
-    parts.message.replaceChildren(trouble(error, { again: () => load() }));
+    showTrouble(parts.message, error, { again: () => load() });
     parts.bones?.remove();
   }
 
@@ -110,9 +112,8 @@ export function assetsView(first, { title }) {
     });
   }
 
-  async function trends(uids) {
+  async function trends(uids, signal) {
     if (uids.length === 0) return;
-    const { signal } = loading;
     try {
       const asked = uids.filter((uid) => !uid.includes(",")).join(","); // one that has a comma cannot be asked for
       for (const { interval, label } of TRENDS) {
@@ -136,6 +137,7 @@ export function assetsView(first, { title }) {
     close() {
       loading.abort();
       stopOrdering();
+      stopTrends();
       feed?.close();
     },
   };

@@ -2,6 +2,7 @@
 
 import { get, query } from "./api.js";
 import { plot } from "./candle-plot.js";
+import { now } from "./clock.js";
 import { draw, make, say } from "./dom.js";
 import { count, moment, percent, price } from "./format.js";
 import { every } from "./live.js";
@@ -155,7 +156,7 @@ const SPOKEN = { O: "open", H: "high", L: "low", C: "close", "": "" };
 
 async function fetchCandles(uid, interval, limit, signal) {
   // The pages begin at the oldest: the span is chosen so that one page holds it, to its end.
-  const from = Math.floor(Date.now() / STEPS[interval] - limit + 1) * STEPS[interval];
+  const from = Math.floor(now() / STEPS[interval] - limit + 1) * STEPS[interval];
   const found = await get(
     `/data/${encodeURIComponent(uid)}/history${query({ interval, limit: limit + 1, from: new Date(from).toISOString() })}`,
     signal,

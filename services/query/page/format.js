@@ -87,10 +87,10 @@ const dayAndTime = new Intl.DateTimeFormat(LOCALE, {
   day: "numeric",
   hour: "2-digit",
   minute: "2-digit",
-  hour12: false,
+  hourCycle: "h23", // midnight is 00, which hour12 calls 24
 });
 const dayOnly = new Intl.DateTimeFormat(LOCALE, { year: "numeric", month: "short", day: "numeric" });
-const timeOnly = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", hour12: false });
+const timeOnly = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayShort = new Intl.DateTimeFormat(LOCALE, { month: "short", day: "numeric" });
 
 /** When a candle began, by the reader's own clock; one of a whole day by its date. */

@@ -44,6 +44,12 @@ export function trouble(error, { again = null } = {}) {
   );
 }
 
+/** Put such a box in its place. One that says the same stays: read out again at each try, it would drown all else. */
+export function showTrouble(place, error, options = {}) {
+  const box = trouble(error, options);
+  if (place.textContent !== box.textContent) place.replaceChildren(box);
+}
+
 /** A box that says that there is nothing, and why that may be. */
 export function emptiness(title, ...words) {
   return make("div", { class: "notice empty" }, make("p", {}, make("strong", {}, title)), make("p", {}, ...words));

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { make } from "./dom.js";
 import { every } from "./live.js";
-import { showFeed, skeleton, trouble } from "./notices.js";
+import { showFeed, showTrouble, skeleton } from "./notices.js";
 import { deadLetters, driftAndAnomalies, gaps, incidents } from "./pipeline-trouble.js";
 import { lag, runs } from "./pipeline-work.js";
 import { sourceCards } from "./source-card.js";
@@ -90,7 +90,7 @@ function panel(id, heading, path, render, { wide = false } = {}) {
         if (error.status === undefined) throw error;
         element.classList.toggle("stale", said !== null);
         if (said === null) body.replaceChildren();
-        message.replaceChildren(trouble(error));
+        showTrouble(message, error);
         return false;
       }
     },

@@ -55,7 +55,7 @@ export function lag({ group, members, checkpoints }) {
             "tr",
             {},
             make("th", { scope: "row" }, each.topic),
-            make("td", {}, make("span", { class: `chip ${PROGRESS[each.status][1]}` }, PROGRESS[each.status][0])),
+            make("td", {}, progressChip(each.status)),
             make("td", { class: "number" }, behind(each)),
             numbers.map((number) => partition(each.partitions[number])),
           ),
@@ -63,6 +63,11 @@ export function lag({ group, members, checkpoints }) {
       ),
     ),
   );
+}
+
+function progressChip(status) {
+  const [text, kind] = PROGRESS[status] ?? [words(status), "dull"];
+  return make("span", { class: `chip ${kind}` }, text);
 }
 
 function behind({ lag_messages: messages, lag_seconds: seconds }) {

@@ -12,9 +12,10 @@ export function roundValues(low, high, about) {
   const rough = (high - low) / Math.max(1, about);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((times) => times * power).find((each) => each >= rough);
-  const values = [];
-  for (let index = Math.ceil(low / step); index * step <= high; index += 1) values.push(index * step);
-  return values;
+  const [first, last] = [Math.ceil(low / step), Math.floor(high / step)];
+  // Beyond 2^53 steps from nothing a double has no next one: prices that differ in their last bit alone get no marks between.
+  if (!(Math.max(Math.abs(first), Math.abs(last)) <= Number.MAX_SAFE_INTEGER)) return [low];
+  return Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step);
 }
 
 const MINUTE = 60_000;

@@ -1,18 +1,24 @@
 // The API's token: asked for when the API asks, kept in this tab until it is closed, sent in a header and never in an address.
 
 import { post } from "./api.js";
+import { say } from "./dom.js";
 
 const KEY = "kasparro-token";
+/** What a header can hold. */
+const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/;
+let asking = null;
 
 /** POST; when the API wants a token, ask for it and try again. Null: the person did not want to. */
 export async function postWithToken(path) {
   let wrong = false;
   for (;;) {
+    const sent = held();
     try {
-      return await post(path, held());
+      return await post(path, sent);
     } catch (error) {
       if (error.status !== 401) throw error;
-      wrong = held() !== null;
+      if (held() !== sent) continue; // one was given meanwhile, for another button
+      wrong = sent !== null;
       forget();
       const given = await askForToken(wrong);
       if (given === null) return null;
@@ -21,7 +27,13 @@ export async function postWithToken(path) {
   }
 }
 
+/** Whoever needs it meanwhile, such as the button of another source, waits for the same answer. */
 function askForToken(wrong) {
+  asking ??= shownDialog(wrong).finally(() => (asking = null));
+  return asking;
+}
+
+function shownDialog(wrong) {
   const dialog = document.getElementById("token-dialog");
   const input = document.getElementById("token");
   const why = document.getElementById("token-why");
@@ -44,7 +56,9 @@ function askForToken(wrong) {
       "submit",
       (event) => {
         event.preventDefault();
-        end(input.value);
+        const given = input.value.trim();
+        if (SENDABLE.test(given)) end(given);
+        else say(why, "That cannot be sent: it is empty, or has a character that no header holds, such as a curly quote.");
       },
       on,
     );

@@ -43,7 +43,7 @@ async def kasparro(*words: str, **more: str) -> Ended:
         *COMMAND, *words, cwd=ROOT, env=environment(**more), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, err = await asyncio.wait_for(child.communicate(), SECONDS)
-    return Ended(child.returncode, out.decode(), err.decode())
+    return Ended(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
 @asynccontextmanager

@@ -3,11 +3,15 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
 from libs.postgres.writing.dead_letters import upsert_letters
+from libs.process.clock import SystemClock
+from services.cli.http_api import open_api
+from services.cli.status.asking import look
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.commands import kasparro, on_a_terminal
@@ -41,7 +45,8 @@ def address(api: Api) -> str:
 async def test_a_healthy_pipeline_ends_with_0_and_its_parts_can_be_read_in_a_pipe(
     whole_api: Api, kafka_bootstrap_servers: str, topics: QueryTopics, database: Any
 ) -> None:
-    await insert_run(database, "coingecko", "succeeded", stored=7)
+    for source in ("csv", "coinpaprika", "coingecko"):
+        await insert_run(database, source, "succeeded", age=timedelta(hours=source != "coingecko"), stored=7)
     await insert_quotes(database, [QuoteRow("coingecko", "bitcoin", "btc")])
     await insert_assets(database, [AssetRow("btc")])
     async with consuming(kafka_bootstrap_servers, topics, whole_api):
@@ -103,3 +108,23 @@ async def test_made_up_data_are_marked_and_kafka_away_is_wrong_not_unknown(serve
     assert "last runs" in ended.out
     assert (document["sandbox"], document["well"], document["checkpoints"]) == (True, False, None)
     assert list(document["unavailable"]) == ["checkpoints"]
+
+
+class WrongClock(SystemClock):
+    """A machine's whose clock is not the API's."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def utc(self) -> datetime:
+        return super().utc() + self._ahead
+
+
+async def test_ages_are_by_the_apis_clock_when_ours_is_wrong(serve: Serve, database_url: str) -> None:
+    async with serve(database_url=database_url) as api, open_api(address(api)) as asked:
+        for hours in (-2, 2):
+            found = await look(asked, WrongClock(timedelta(hours=hours)))
+            assert abs(datetime.now(UTC) - found.at) < timedelta(minutes=10)
+            assert found.at - found.health.dependencies["postgres"].since < timedelta(minutes=10)
+        ours = await look(asked, SystemClock())
+        assert ours.at.microsecond, "a clock that is right is read as it is"

@@ -48,6 +48,13 @@ async def test_one_picture_in_a_pipe_has_whole_prices_and_whose_they_are(api: Ap
     assert "eth" not in (await once(api, "--source", "coingecko")).out.replace("The", "")
 
 
+async def test_signs_that_the_terminals_encoding_lacks_are_spelt_out(api: Api, database: Any) -> None:
+    await insert_assets(database, [AssetRow("münz中")])
+    ended = await kasparro("watch", "--once", "--api", address(api), PYTHONIOENCODING="latin-1:strict")
+    assert (ended.code, ended.err) == (0, ""), ended
+    assert "m\ufffdnz\\u4e2d" in ended.out  # what was sent is Latin-1, and is read as UTF-8 here
+
+
 async def test_named_assets_are_shown_in_their_order_and_one_that_is_not_there_ends_with_1(api: Api, database: Any) -> None:
     await insert_assets(database, [BTC, ETH])
     ended = await once(api, "ETH", "nosuch", "btc")

@@ -49,6 +49,9 @@ def test_a_picture_of_an_api_that_is_away_is_none(words: list[str], monkeypatch:
     [
         (["status", "--api", "nowhere"], "http://host:port"),
         (["status", "--api", "http://user:secret@host"], "http://host:port"),
+        (["status", "--api", "http://host:99999"], "http://host:port"),
+        (["status", "--api", "http://host:port"], "http://host:port"),
+        (["watch", "--api", "http://[::1"], "http://host:port"),
         (["watch", "--api", "file:///etc"], "http://host:port"),
         (["watch", "--top", "0"], "--top"),
         (["watch", "--top", "501"], "--top"),
@@ -91,3 +94,15 @@ def test_servers_that_cannot_be_are_one_line_that_names_the_variable(
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: KAFKA_BOOTSTRAP_SERVERS: ")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["health"], ["run", "csv"], ["status"], ["watch", "--once"]])
+@pytest.mark.parametrize("address", ["host:8000", "http://user:secret@host", "http://host:99999"])
+def test_an_address_that_the_environment_has_wrong_is_told_without_its_password(
+    words: list[str], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KASPARRO_API_URL", address)
+    ended = CliRunner().invoke(app, words)
+    assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert "KASPARRO_API_URL must be http://host:port" in ended.stderr
+    assert "secret" not in ended.stderr

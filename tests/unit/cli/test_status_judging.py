@@ -1,12 +1,15 @@
 """What `kasparro status` calls wrong, what it only mentions, and that its tables say what there is."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
+from services.cli.screen import Screen
 from services.cli.status.answers import (
     Anomaly,
     Checkpoint,
@@ -34,6 +37,7 @@ from services.cli.status.answers import (
 )
 from services.cli.status.judging import worth_a_look, wrong_in
 from services.cli.status.sections import gap_words, tables_of
+from services.cli.tables import Tone
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 UP = Dependency("up", AT - timedelta(hours=2), None)
@@ -150,6 +154,18 @@ def test_what_may_wait_until_the_morning_is_told_and_not_wrong() -> None:
     for words in ("missing_symbol", "2 runs from 2026-01-02 03:04:05", "a.b: nothing -> string", "3 rows"):
         assert words in cells
     assert "nul_character" not in cells
+
+
+def test_a_source_that_has_never_run_is_not_called_well() -> None:
+    found = replace(WELL, sources=Sources([source(last_run=None, last_success=None)]))
+    assert wrong_in(found) == []
+    assert worth_a_look(found) == ["csv: no run of it is recorded yet; does its producer run?"]
+
+
+def test_what_is_wrong_is_one_line_whatever_a_provider_says() -> None:
+    paper = io.StringIO()
+    Screen(Console(file=paper)).judge("wrong", "its last run failed: 402\nok     all is well", Tone.WRONG)
+    assert paper.getvalue() == "wrong  its last run failed: 402\\nok     all is well\n"
 
 
 def test_lag_is_told_for_each_partition_with_whether_it_moves() -> None:
