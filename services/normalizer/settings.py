@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from libs.process.kafka_settings import KafkaSettings
 from libs.process.settings import LogSettings, PostgresSettings, ProgressSettings, TracingSettings
 from libs.telemetry.serving import HealthAddress
-from services.normalizer.keeping import TOPICS_KEEP, Keeping
+from services.normalizer.keeping import COMES_AGAIN, TOPICS_KEEP, Keeping
 
 
 class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogSettings, TracingSettings):
@@ -26,7 +26,10 @@ class NormalizerSettings(KafkaSettings, PostgresSettings, ProgressSettings, LogS
     )
 
     history_retention_days: int = Field(
-        90, description="Days that ticks are kept in the history, by event time; 1m and 5m candles go with them", ge=1, le=3_650
+        90,
+        description="Days that ticks are kept in the history, by event time; 1m and 5m candles go with them",
+        ge=COMES_AGAIN.days + 1,  # fewer, and the keys of each day would have to be remembered when its rows go
+        le=3_650,
     )
     candle_retention_days: int = Field(
         0,

@@ -25,7 +25,12 @@ def watch(
         list[str] | None, typer.Argument(metavar="UID", help="Assets by symbol, such as btc eth; none: the top.")
     ] = None,
     top: Annotated[
-        int, typer.Option(help="How many, by market-cap rank; as many of them as fit are shown.", min=1, max=MOST_ROWS)
+        int,
+        typer.Option(
+            help="How many, by market-cap rank; as many of them as fit are shown. With --source, a pipe gets all of it.",
+            min=1,
+            max=MOST_ROWS,
+        ),
     ] = USUAL_ROWS,
     source: Annotated[str | None, typer.Option(help="Only assets whose values come from this source.")] = None,
     api: Annotated[str | None, typer.Option("--api", metavar="URL", help="Where the HTTP API is (KASPARRO_API_URL).")] = None,

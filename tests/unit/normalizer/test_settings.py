@@ -16,3 +16,9 @@ def test_raw_rows_outlive_the_ticks_in_the_topics(days: int) -> None:
 
 def test_0_days_is_for_ever() -> None:
     assert NormalizerSettings(**GIVEN, raw_retention_days=0).keeping.raw is None  # type: ignore[arg-type] # the same
+
+
+def test_ticks_outlive_whatever_brings_them_again() -> None:
+    assert NormalizerSettings(**GIVEN, history_retention_days=41).keeping.ticks.days == 41  # type: ignore[arg-type] # the same
+    with pytest.raises(ValidationError, match="greater than or equal to 41"):
+        NormalizerSettings(**GIVEN, history_retention_days=40)  # type: ignore[arg-type] # the same
