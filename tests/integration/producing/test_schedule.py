@@ -153,7 +153,7 @@ async def test_the_minutes_budget_is_shared_by_replicas_and_survives_a_restart(b
     for replica in replicas:
         await stop(replica)
     bench.start(fetcher, budget=Budget(per_minute=3))
-    story = await bench.story(await bench.command(lasts=timedelta(seconds=5)))
+    story = await bench.story(await bench.command(lasts=timedelta(seconds=20)))
     assert len(story.errors) == 4
     assert len(bench.server.requests) == 3
 

@@ -11,7 +11,7 @@ from services.query.keys import STREAM
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve
-from tests.stream_follower import Follower, asset, events_of, following, publish, resumed
+from tests.stream_follower import Follower, asset, events_of, following, publish, resumed, until_ready
 
 PADDING = 8_000
 
@@ -20,6 +20,7 @@ PADDING = 8_000
 async def streaming(serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics) -> AsyncIterator[Api]:
     """The service with Kafka, and without Postgres, which the stream does not need."""
     async with serve(servers=kafka_bootstrap_servers) as api:
+        await until_ready(api.client.session, str(api.client.make_url("/data/stream")))
         yield api
 
 
@@ -277,6 +278,7 @@ async def test_clients_are_let_go_when_the_service_stops(
     """Also one that takes nothing. Each that listens sees an orderly end, and not a broken connection."""
     loop = asyncio.get_running_loop()
     async with serve(servers=kafka_bootstrap_servers) as api:
+        await until_ready(api.client.session, url_of(api))
         stuck, writer = await asyncio.open_connection(api.client.host, api.client.port, limit=1_024)
         writer.write(b"GET /data/stream HTTP/1.1\r\nHost: x\r\n\r\n")
         await stuck.readuntil(b"\r\n\r\n")

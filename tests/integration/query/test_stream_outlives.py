@@ -22,7 +22,7 @@ from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve, all_topics
 from tests.integration.query.test_process import health, process
 from tests.integration.query.test_stream import follow
-from tests.stream_follower import Follower, asset, following, publish, resumed
+from tests.stream_follower import Follower, asset, following, publish, resumed, until_ready
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture
 async def streaming(serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics) -> AsyncIterator[Api]:
     async with serve(servers=kafka_bootstrap_servers) as api:
+        await until_ready(api.client.session, str(api.client.make_url("/data/stream")))
         yield api
 
 
