@@ -65,7 +65,7 @@ DATA: tuple[Endpoint[Any], ...] = (
         parameters=assets.AssetsAsked,
         handle=assets.list_assets,
         answers={OK: AssetPageView},
-        problems=(InvalidCursorError, *_POSTGRES),
+        problems=(InvalidCursorError, BusyError, *_POSTGRES),
         data=True,
     ),
     Endpoint(

@@ -49,6 +49,7 @@ from services.query.keys import (
     REPORTS,
     RUNNING,
     RUNS,
+    SEARCHES,
     SERVING,
     STREAM,
     TOPICS,
@@ -65,6 +66,7 @@ from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
+from services.query.searching import Searches
 from services.query.serving_page import page_routes
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
@@ -117,6 +119,7 @@ def create_app(
     app[SERVING] = Serving(version, sandbox, clock.utc(), clock.monotonic())
     app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
     app[RENDERED_ASSETS] = RenderedAssets()
+    app[SEARCHES] = Searches()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(sources))

@@ -23,6 +23,7 @@ from services.query.measures import Measures
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
+from services.query.searching import Searches
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
 
@@ -62,6 +63,7 @@ PROGRESS = web.AppKey("progress", ProgressBoard)
 TOTALS = web.AppKey("totals", Remembered[int])
 GATHERED_ASSETS = web.AppKey("gathered_assets", GatheredAssets)
 RENDERED_ASSETS = web.AppKey("rendered_assets", RenderedAssets)
+SEARCHES = web.AppKey("searches", Searches)
 REPORTS = web.AppKey("reports", Remembered[object])
 CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])
 FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])

@@ -1,6 +1,7 @@
 """GET /data: the canonical assets."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Literal
 
@@ -21,7 +22,7 @@ from libs.postgres.reading.assets import (
 )
 from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
-from services.query.keys import GATHERED_ASSETS, READERS, RENDERED_ASSETS, TOTALS
+from services.query.keys import GATHERED_ASSETS, READERS, RENDERED_ASSETS, SEARCHES, TOTALS
 from services.query.parameters import CursorText, Limit, Offset, SearchText, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
@@ -72,7 +73,8 @@ async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
     page = _page(asked)
     keys: Sequence[AssetKey] = []
     data: Sequence[object]
-    async with reading(request.app[READERS]) as connection:
+    turn = nullcontext() if asked.search is None else request.app[SEARCHES].turn()
+    async with turn, reading(request.app[READERS]) as connection:
         if asked.symbol is not None:
             data, total = await _by_symbol(connection, asked, asked.symbol)
         else:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from base64 import urlsafe_b64encode
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
+from services.query.keys import SEARCHES
+from services.query.searching import AT_ONCE
 from tests.integration.query.answers import Api, until
 from tests.integration.query.rows import LONG_AGO, AssetRow, QuoteRow, insert_assets, insert_quotes
 
@@ -321,3 +324,16 @@ async def test_a_search_that_cannot_be_is_refused_and_a_cursor_belongs_to_its_se
         assert (await api.get(f"/data?{wrong}")).code == "invalid_parameter"
     cursor = (await api.get("/data?search=a&limit=2")).body["next_cursor"]
     assert (await api.get("/data", params={"cursor": cursor, "search": "a0", "limit": "2"})).code == "invalid_cursor"
+
+
+async def test_searches_wait_for_each_other_and_no_page_waits_for_them(api: Api, database: Any) -> None:
+    await insert_assets(database, [AssetRow("btc")])
+    searches = api.client.app[SEARCHES]
+    async with AsyncExitStack() as busy:
+        for _ in range(AT_ONCE):
+            await busy.enter_async_context(searches.turn())
+        late = asyncio.create_task(api.get("/data?search=bt"))
+        assert (await api.get("/data")).body["total"] == 1
+        assert not late.done()
+        assert (await late).code == "busy"
+    assert (await api.get("/data?search=bt")).body["total"] == 1
