@@ -18,6 +18,18 @@ from services.cli.terminal_text import on_lines, on_one_line
 SANDBOX_MARK: Final = "SANDBOX: these numbers are made up"
 
 
+READER_GONE: Final = 141
+"""As a shell names an end by SIGPIPE (`| head`). Rich's own 1 would say that something is wrong."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise SystemExit(READER_GONE) from None
+
+
 class Step:
     """One step in the making; `tell` says how far it is, `done_as` what it came to."""
 
@@ -41,8 +53,8 @@ class Screen:
     """
 
     def __init__(self, console: Console | None = None, errors: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
-        self.errors = errors or Console(highlight=False, soft_wrap=True, stderr=True)
+        self.console = console or _Console(highlight=False, soft_wrap=True)
+        self.errors = errors or _Console(highlight=False, soft_wrap=True, stderr=True)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
 
