@@ -68,26 +68,18 @@ class _ListingFrame(msgspec.Struct, frozen=True):
 
 
 class _AssetFrame(msgspec.Struct, frozen=True):
-    """The message for the hot path: domain.Asset's fields in its order, then the version. A test holds it to `Asset`."""
+    """The message for the hot path, in the order of `Asset`'s fields but for the version. A test holds it to `Asset`."""
 
     asset_uid: str
     symbol: str
     name: str
     market_cap_rank: int | None
-    anchor: _ListingFrame
-    taken: _ListingFrame
-    agreeing: list[_ListingFrame]
+    anchor: msgspec.Raw
+    taken: msgspec.Raw
+    agreeing: msgspec.Raw
     listings_total: int
     price_usd: msgspec.Raw
-    market_cap_usd: msgspec.Raw
-    volume_24h_usd: msgspec.Raw
-    percent_change_1h: msgspec.Raw
-    percent_change_24h: msgspec.Raw
-    percent_change_7d: msgspec.Raw
-    circulating_supply: msgspec.Raw
-    total_supply: msgspec.Raw
-    max_supply: msgspec.Raw
-    price_spread_percent: msgspec.Raw
+    """With all that follows it up to the spread, by name: a field each takes half as long again."""
     source_updated_at: datetime
     fetched_at: datetime
     tick_id: UUID
@@ -98,13 +90,17 @@ class _AssetFrame(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 _PRICE = domain.Asset._fields.index("price_usd")
 _SPREAD_END = domain.Asset._fields.index("price_spread_percent") + 1
+_NUMBERS_BY_NAME = "%s" + "".join(f',"{name}":%s' for name in domain.Asset._fields[_PRICE + 1 : _SPREAD_END])
 
 
 def encode_asset(asset: domain.Asset, version: int) -> bytes:
     """Return the message's bytes, numbers as JSON numbers with every digit."""
-    agreeing = [_ListingFrame(*listing) for listing in asset.agreeing]
+    anchor = _encoder.encode(_ListingFrame(*asset.anchor))
+    alone = len(asset.agreeing) == 1  # nearly always: then it is the anchor, and the one taken
+    taken = anchor if alone else _encoder.encode(_ListingFrame(*asset.taken))
+    agreeing = b"[%b]" % anchor if alone else _encoder.encode([_ListingFrame(*listing) for listing in asset.agreeing])
     said: tuple[Any, ...] = asset[_PRICE:_SPREAD_END]
-    numbers = [msgspec.Raw(number or "null") for number in said]
-    listings = (_ListingFrame(*asset.anchor), _ListingFrame(*asset.taken), agreeing, asset.listings_total)
-    fields: tuple[Any, ...] = (*asset[:4], *listings, *numbers, *asset[_SPREAD_END:], version)
+    numbers = _NUMBERS_BY_NAME % tuple([number or "null" for number in said])
+    listings = (msgspec.Raw(anchor), msgspec.Raw(taken), msgspec.Raw(agreeing), asset.listings_total)
+    fields: tuple[Any, ...] = (*asset[:4], *listings, msgspec.Raw(numbers), *asset[_SPREAD_END:], version)
     return _encoder.encode(_AssetFrame(*fields))

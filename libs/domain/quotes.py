@@ -41,9 +41,10 @@ class Quote(NamedTuple):
         return Listing(self.source, self.source_id)
 
 
-def freshness(quote: Quote) -> tuple[datetime, datetime, UUID]:
+def freshness(quote: Quote) -> tuple[datetime, datetime, int]:
     """Event time first; the rest only breaks ties the same way everywhere.
 
-    Order of arrival never decides, so a replay changes nothing; `quotes.UPSERT_NEWEST` puts them in the same order.
+    Order of arrival never decides, so a replay changes nothing; `quotes.UPSERT_NEWEST` puts them in the same order. The
+    tick_id as a number: an answer's ticks have their times in common, and UUIDs take ten times as long to compare.
     """
-    return quote.source_updated_at, quote.fetched_at, quote.tick_id
+    return quote.source_updated_at, quote.fetched_at, quote.tick_id.int

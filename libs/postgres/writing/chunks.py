@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -23,6 +24,9 @@ TRIES: Final = 3
 """At a chunk whose partition of the history goes between the look and the row."""
 
 Entry = Tick | SetAside
+
+_outcome = partial(tuple.__new__, run_progress.Outcome)
+"""Made by the tuple's own constructor: there are as many as records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +120,18 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
         await stage(connection, ticks)
     await connection.execute(LOCK, LOCK_SPACE, sorted(locked))
     if not ticks:
-        await run_progress.count(connection, destination.source, list(_outcomes(parts, set(), {})))
+        await run_progress.count(connection, destination.source, list(_outcomes(parts, set(), {}, again=False)))
         return Written(Counted(0, 0, dead_lettered))
     came = _newest_of_each_content(ticks)
     known = await raw_ticks.insert_new(connection, destination.raw_table, came)
     moved_by, left = await quotes.upsert_newest(connection)
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
-    await history.keep(connection, batch, again=len(came) < len(ticks))
+    again = len(came) < len(ticks)
+    await history.keep(connection, batch, again=again)
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
-    await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves)))
+    await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves, again=again)))
     written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
@@ -183,20 +188,24 @@ async def _with_unpublished(connection: Connection, written: Written, again: Seq
     return replace(written, changed=list(versions.values()), gone=sorted({*gone, *written.gone}))
 
 
-def _outcomes(parts: Iterable[Part], known: Collection[UUID], moves: dict[UUID, int | None]) -> Iterator[run_progress.Outcome]:
+def _outcomes(
+    parts: Iterable[Part], known: Collection[UUID], moves: dict[UUID, int | None], *, again: bool
+) -> Iterator[run_progress.Outcome]:
     """Tell what became of each record whose run is known; of equal ticks written together the first is the one stored.
 
-    `moves` are taken out as they are told.
+    `moves` are taken out as they are told. `again`: there may be equal ticks; to look for them takes half of the time.
     """
     seen = set(known)
+    became = "stored"
     for partition, entries in parts:
         for entry in entries:
             if isinstance(entry, SetAside):
                 if entry.run_id is not None:
                     yield run_progress.Outcome(entry.run_id, partition, entry.offset, "dead_lettered")
                 continue
-            tick_id = entry.quote.tick_id
-            became = "duplicate" if tick_id in seen else "stored"
-            seen.add(tick_id)
+            quote = entry.quote
+            if again or known:
+                became = "duplicate" if quote.tick_id in seen else "stored"
+                seen.add(quote.tick_id)
             if entry.counts:
-                yield run_progress.Outcome(entry.quote.run_id, partition, entry.offset, became, moves.pop(tick_id, None))
+                yield _outcome((quote.run_id, partition, entry.offset, became, moves.pop(quote.tick_id, None)))

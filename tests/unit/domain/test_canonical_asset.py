@@ -1,6 +1,7 @@
 import random
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,39 @@ def test_asset_takes_its_values_from_a_listing_that_agrees(quotes: list[Quote]) 
     assert (asset.price_usd, asset.source_updated_at, asset.tick_id) == (taken.price_usd, taken.source_updated_at, taken.tick_id)
     assert asset.listings_total == len(quotes)
     assert asset.price_spread_percent is None or Decimal(asset.price_spread_percent) >= 0
+
+
+def test_every_field_is_that_of_the_listing_that_it_is_taken_from() -> None:
+    numbers = {name: number_of(place) for place, name in enumerate(Quote._fields[5:14], start=100)}
+    best = quote(source_id="best", symbol="BEST", name="Best", market_cap_rank=1)
+    taken = quote(
+        **numbers,
+        source="coinpaprika",
+        source_id="taken",
+        symbol="TAKEN",
+        name="best",
+        market_cap_rank=2,
+        source_updated_at=START + timedelta(hours=1),
+        fetched_at=START + timedelta(hours=2),
+        tick_id=UUID(int=7),
+    )
+    asset = asset_of([best, taken], PRIORITIES)
+    assert asset is not None
+    assert asset._asdict() == numbers | {
+        "asset_uid": "btc",
+        "symbol": "BEST",
+        "name": "Best",
+        "market_cap_rank": 1,
+        "anchor": best.listing,
+        "taken": taken.listing,
+        "agreeing": (best.listing, taken.listing),
+        "listings_total": 2,
+        "price_spread_percent": "0.000000",
+        "source_updated_at": START + timedelta(hours=1),
+        "fetched_at": START + timedelta(hours=2),
+        "tick_id": UUID(int=7),
+        "warnings": ("market_cap_disagrees",),
+    }
 
 
 @given(one_quote_a_listing.filter(bool))
