@@ -194,12 +194,18 @@ class AssetStream:
         self._changed.set()
 
     async def _catch_up(self) -> None:
-        """Read everything that was there when we asked, into a log of its own; clients keep what they have until then."""
+        """Read everything that was there when we asked, into a log of its own; clients keep what they have until then.
+
+        Raises ReadAnewError when that is no longer there.
+        """
         ends = await self._ends()
         new, read = ChangeLog(len(ends)), {number: list[TopicRecord]() for number in ends}
         while not self.tail.ready.is_set() or any(self.tail.positions.get(number, 0) < end for number, end in ends.items()):
-            for record in await self.tail.read(CATCH_UP_SECONDS):
+            records = await self.tail.read(CATCH_UP_SECONDS)
+            for record in records:
                 read[record.partition].append(record)
+            if not records:  # an outage, a transaction that is open, or the end has moved back and would never be reached
+                await self._require_as_long_as(ends)
         # One partition comes after another. In the order of their times, an id stands for one time in all of them.
         for record in merge(*read.values(), key=lambda record: record.timestamp_ms):
             new.append(record)
@@ -215,6 +221,13 @@ class AssetStream:
             with suppress(KafkaUnreachableError, WedgedProducerError):
                 return await self.probe.ends(self.tail.topic)
             await self.clock.sleep(RETRY_SECONDS)
+
+    async def _require_as_long_as(self, ends: Mapping[int, int]) -> None:
+        """Raise ReadAnewError when the topic ends before where it ended: it was made anew."""
+        now = await self._ends()
+        for number, end in ends.items():
+            if now.get(number, 0) < end:
+                raise ReadAnewError(f"partition {number}: ended at {end} when its reading began, now at {now.get(number, 0)}")
 
     async def _is_of_this_topic(self, position: Position) -> bool:
         """Whether Kafka has so many records, though we have not read them yet."""

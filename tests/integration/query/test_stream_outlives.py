@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from libs.contracts.topics import ASSETS_NORMALIZED
@@ -16,7 +17,10 @@ from libs.devstack.broker import Jars, start_broker
 from libs.devstack.children import Nursery
 from libs.devstack.ports import free_port
 from libs.kafka.admin import ensure_topics
+from libs.kafka.clients import abandon
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.tailing import Tail
+from services.query.keys import STREAM
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve, all_topics
@@ -68,6 +72,31 @@ async def test_a_topic_that_is_made_anew_is_told_and_read_anew(
     async with follow(streaming, "", before, **resumed(before)):
         await before.until_holds(a1=1, b=2, c=3, d=4)
         assert [told.name for told in before.told][:2] == ["hello", "reset"]
+
+
+async def test_a_topic_that_is_made_anew_and_smaller_while_it_is_read_for_the_first_time_is_read_anew(
+    serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics, connection: KafkaConnection, assets_topic: str
+) -> None:
+    """A transaction that stays open holds the reader just below the end, in the midst of it."""
+    await publish(connection, assets_topic, *((f"a{number}", asset(f"a{number}", number + 1)) for number in range(30)))
+    holding = AIOKafkaProducer(**connection.options(), transactional_id=assets_topic)
+    await holding.start()
+    try:
+        await holding.begin_transaction()
+        await holding.send_and_wait(assets_topic, asset("held", 1), key=b"held")
+        async with serve(servers=kafka_bootstrap_servers) as api:
+            tail: Tail = api.client.app[STREAM].tail
+
+            async def all_but_one_are_read() -> bool:
+                return sum(tail.positions.values()) == 30
+
+            await until(all_but_one_are_read)
+            await make_anew(connection, assets_topic)
+            await publish(connection, assets_topic, ("b", asset("b", 2)), ("c", asset("c", 3)))
+            async with follow(api, "snapshot=true") as follower:
+                await follower.until_holds(b=2, c=3)
+    finally:
+        await abandon(holding)
 
 
 async def test_a_broker_that_is_killed_costs_no_client_a_change(
