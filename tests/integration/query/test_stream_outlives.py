@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from libs.contracts.topics import ASSETS_NORMALIZED
 from libs.devstack.broker import Jars, start_broker
@@ -52,6 +52,15 @@ async def make_anew(connection: KafkaConnection, topic: str) -> None:
     finally:
         await admin.close()
     await ensure_topics(connection, [replace(ASSETS_NORMALIZED, name=topic, partitions=3)])
+
+
+async def add_partitions(connection: KafkaConnection, topic: str, partitions: int) -> None:
+    admin = AIOKafkaAdminClient(**connection.options())
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(partitions)})
+    finally:
+        await admin.close()
 
 
 async def test_a_topic_that_is_made_anew_is_told_and_read_anew(
@@ -97,6 +106,29 @@ async def test_a_topic_that_is_made_anew_and_smaller_while_it_is_read_for_the_fi
                 await follower.until_holds(b=2, c=3)
     finally:
         await abandon(holding)
+
+
+async def test_partitions_that_are_added_are_noticed_and_the_topic_read_anew(
+    serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics, connection: KafkaConnection, assets_topic: str
+) -> None:
+    before = [(f"a{number}", asset(f"a{number}", 1)) for number in range(10)]
+    after = [(f"b{number}", asset(f"b{number}", 2)) for number in range(30)]
+    await publish(connection, assets_topic, *before)
+    async with (
+        serve(servers=kafka_bootstrap_servers, metadata_seconds=0.5) as api,
+        follow(api, "snapshot=true") as follower,
+        follow(api, "snapshot=true&uid=a1") as narrow,
+    ):
+        await follower.until(lambda one: len(one.held) == 10)
+        away = Follower(last_id=follower.last_id)
+        await add_partitions(connection, assets_topic, 12)
+        await follower.until(lambda one: bool(one.named("reset")))  # with nothing in the new ones yet
+        await publish(connection, assets_topic, *after)
+        await follower.until_holds(**{uid: 1 for uid, _ in before}, **{uid: 2 for uid, _ in after})
+        await narrow.until_holds(a1=1)
+        async with follow(api, "", away, **resumed(away)):
+            await away.until(lambda one: one.held == follower.held)
+            assert [told.name for told in away.told][:2] == ["hello", "reset"]
 
 
 async def test_a_broker_that_is_killed_costs_no_client_a_change(
