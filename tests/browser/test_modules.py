@@ -33,6 +33,15 @@ async def test_an_axis_has_few_marks_even_where_doubles_lie_no_closer(browser: B
     assert all(float(low) <= mark <= float(high) for mark in marks)
 
 
+async def test_a_symbol_that_is_no_path_is_searched_for(browser: Browser) -> None:
+    assert await evaluated(browser, "routes.js", "it.parse('#/asset/..')") == {
+        "view": "assets",
+        "search": "..",
+        "sort": "rank",
+        "page": 1,
+    }
+
+
 async def test_a_state_that_a_later_api_tells_of_is_shown_as_it_is(browser: Browser) -> None:
     found = (
         "{group: 'g', members: 1, checkpoints: [{topic: 't', status: 'sleepy', lag_messages: 1, lag_seconds: 2, partitions: []}]}"

@@ -1,6 +1,6 @@
 // One asset: what it says now, how it came to that, and from whom.
 
-import { get } from "./api.js";
+import { assetPath, get } from "./api.js";
 import { assetFigures, assetHeading, assetWarnings } from "./asset-facts.js";
 import { candleChart, INTERVALS } from "./candle-chart.js";
 import { make } from "./dom.js";
@@ -36,7 +36,7 @@ export function assetView(first, { title }) {
   title(uid);
 
   async function load(signal) {
-    const asset = await get(`/data/${encodeURIComponent(uid)}`, signal);
+    const asset = await get(assetPath(uid), signal);
     message.replaceChildren();
     element.classList.remove("stale");
     showAttribution(
