@@ -49,6 +49,23 @@ async def test_a_state_that_a_later_api_tells_of_is_shown_as_it_is(browser: Brow
     assert "sleepy" in await evaluated(browser, "pipeline-work.js", f"it.lag({found}).textContent")
 
 
+async def test_what_throws_is_asked_for_again_and_told(browser: Browser) -> None:
+    expression = """{
+        const told = [];
+        addEventListener('error', (event) => (told.push(event.message), event.preventDefault()));
+        let calls = 0;
+        return new Promise((resolve) => {
+            const close = it.every(10, async () => {
+                calls += 1;
+                if (calls === 3) resolve([told, close()]);
+                if (calls === 1) throw new Error('a mistake of a view');
+            });
+        });
+    }"""
+    told, _ = await evaluated(browser, "live.js", f"(() => {expression})()")
+    assert told == ["Uncaught Error: a mistake of a view"]
+
+
 async def test_an_error_that_stays_is_said_once(browser: Browser) -> None:
     expression = """{
         const place = document.createElement('div');
