@@ -162,7 +162,7 @@ export class Feed {
 export function every(ms, act) {
   const closing = new AbortController();
   (async () => {
-    await null; // a view that is being made is on the page by then
+    await Promise.resolve(); // a view that is being made is on the page by then
     while (!closing.signal.aborted) {
       try {
         if (!document.hidden) await act(closing.signal);
