@@ -54,11 +54,12 @@ bench: .venv/installed ## Measure against what a user would pick instead (ARGS="
 	@$(PY) -m benchmarks $(ARGS)
 
 .PHONY: lint
-lint: .venv/installed ## What CI checks before the tests: ruff, mypy, import contracts
+lint: .venv/installed ## What CI checks before the tests: ruff, mypy, import contracts, oxlint for the page
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports --no-cache
+	@.venv/bin/oxlint --deny-warnings services/query/page
 
 .PHONY: format
 format: .venv/installed ## Put the code in its format, and mend what ruff can mend

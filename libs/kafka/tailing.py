@@ -23,6 +23,8 @@ SLICE_MS = 25
 """The client does not return when it has only passed markers, so its position is looked at this often."""
 RETRY_SECONDS = 1.0
 OFFSETS_SECONDS = 10.0
+METADATA_SECONDS = 30.0
+"""How old what is known of a topic may be; by itself the client asks for partitions that were added every five minutes."""
 
 
 class Start(Enum):
@@ -54,8 +56,12 @@ class Tail:
     connection: KafkaConnection
     topic: str
     start: Start
+    metadata_seconds: float = METADATA_SECONDS
     positions: dict[int, int] = field(default_factory=dict)
-    """Partition -> the offset read next; passes transaction markers, so it reaches the end of a quiet topic."""
+    """Partition -> the offset read next; passes transaction markers, so it reaches the end of a quiet topic.
+
+    Partitions that are added to the topic come in, and are read from their beginning: all that is in them is news.
+    """
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once every partition has its place: what is published after that will be seen, Start.END or not."""
     _consumer: AIOKafkaConsumer | None = None
@@ -72,6 +78,8 @@ class Tail:
         try:
             with telling_outages():
                 consumer = await self._opened()
+                if not (consumer.partitions_for_topic(self.topic) or set()) <= self.positions.keys():
+                    await self._take_places(consumer)
                 until = time.monotonic() + wait_seconds
                 before = dict(self.positions)
                 while True:
@@ -105,17 +113,10 @@ class Tail:
     async def _opened(self) -> AIOKafkaConsumer:
         if self._consumer is not None:
             return self._consumer
-        consumer = _consumer(self.connection, self.start, isolation="read_committed")
+        consumer = _consumer(self.connection, self.start, isolation="read_committed", metadata_seconds=self.metadata_seconds)
         try:
             await consumer.start()
-            places = await partitions_of_topic(consumer, self.topic)
-            consumer.assign(places)
-            for place in places:
-                if place.partition in self.positions:
-                    consumer.seek(place, self.positions[place.partition])
-                else:
-                    async with asyncio.timeout(OFFSETS_SECONDS):  # wait_for of Python 3.11 can swallow a cancellation
-                        self.positions[place.partition] = await consumer.position(place)
+            await self._take_places(consumer)
         except BaseException:
             await close_consumer(consumer)
             raise
@@ -126,6 +127,19 @@ class Tail:
             log.info("tail_reconnected", topic=self.topic)
         return consumer
 
+    async def _take_places(self, consumer: AIOKafkaConsumer) -> None:
+        """Go on in each partition where we were; begin at `start`, and in one that came later at its beginning."""
+        places = await partitions_of_topic(consumer, self.topic)
+        consumer.assign(places)
+        for place in places:
+            if place.partition in self.positions:
+                consumer.seek(place, self.positions[place.partition])
+                continue
+            async with asyncio.timeout(OFFSETS_SECONDS):  # wait_for of Python 3.11 can swallow a cancellation
+                if self.ready.is_set():
+                    await consumer.seek_to_beginning(place)
+                self.positions[place.partition] = await consumer.position(place)
+
     async def _lost(self, error: KafkaUnreachableError) -> None:
         if not self._away:
             self._away = True
@@ -135,9 +149,11 @@ class Tail:
 
 
 @asynccontextmanager
-async def open_tail(connection: KafkaConnection, topic: str, *, start: Start) -> AsyncIterator[Tail]:
+async def open_tail(
+    connection: KafkaConnection, topic: str, *, start: Start, metadata_seconds: float = METADATA_SECONDS
+) -> AsyncIterator[Tail]:
     """Open a tail; it connects on the first read. With Start.END, what is published once `ready` is set will be read."""
-    tail = Tail(connection, topic, start)
+    tail = Tail(connection, topic, start, metadata_seconds)
     try:
         yield tail
     finally:
@@ -152,9 +168,10 @@ class EndProbe:
         self._consumer: AIOKafkaConsumer | None = None
         self._opening = asyncio.Lock()
 
-    async def ends(self, topic: str) -> dict[int, int]:
+    async def ends(self, topic: str, *, of_all: bool = False) -> dict[int, int]:
         """Return partition -> the offset after the last record.
 
+        A partition that was added less than METADATA_SECONDS ago may be missing, but with `of_all`, which costs one more request.
         Raises KafkaUnreachableError, and WedgedProducerError for what the client gives no reason for. After any error the next
         question opens another connection.
         """
@@ -162,6 +179,8 @@ class EndProbe:
             with telling_outages():
                 async with asyncio.timeout(OFFSETS_SECONDS):
                     consumer = await self._opened()
+                    if of_all:
+                        await consumer._client.force_metadata_update()  # noqa: SLF001 a consumer has no question that asks anew
                     ends = await consumer.end_offsets(await partitions_of_topic(consumer, topic))
         except Exception:
             await self.close()
@@ -177,7 +196,7 @@ class EndProbe:
     async def _opened(self) -> AIOKafkaConsumer:
         async with self._opening:
             if self._consumer is None:
-                consumer = _consumer(self._connection, Start.END, isolation="read_uncommitted")
+                consumer = _consumer(self._connection, Start.END, isolation="read_uncommitted", metadata_seconds=METADATA_SECONDS)
                 try:
                     await consumer.start()
                 except BaseException:
@@ -212,7 +231,7 @@ async def read_to_end(connection: KafkaConnection, topic: str, *, timeout_second
                     records += await tail.read(0.1)
         except TimeoutError as error:
             raise KafkaUnreachableError(f"{topic} could not be read to its end in {timeout_seconds:g} s") from error
-    return [record for record in records if record.offset < ends[record.partition]]
+    return [record for record in records if record.offset < ends.get(record.partition, 0)]
 
 
 async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
@@ -233,7 +252,7 @@ def latest_values(records: Sequence[TopicRecord]) -> dict[bytes, bytes]:
     return newest
 
 
-def _consumer(connection: KafkaConnection, start: Start, *, isolation: str) -> AIOKafkaConsumer:
+def _consumer(connection: KafkaConnection, start: Start, *, isolation: str, metadata_seconds: float) -> AIOKafkaConsumer:
     read_any_header_name()
     return AIOKafkaConsumer(
         **connection.options(),
@@ -241,6 +260,7 @@ def _consumer(connection: KafkaConnection, start: Start, *, isolation: str) -> A
         enable_auto_commit=False,
         auto_offset_reset=start.value,
         isolation_level=isolation,
+        metadata_max_age_ms=round(1_000 * metadata_seconds),
     )
 
 

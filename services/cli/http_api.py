@@ -13,6 +13,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from libs.process.clock import Clock, SystemClock
+from services.cli.api_clock import ApiClock
 from services.cli.errors import ApiAwayError, CommandError, UseError
 
 ANSWER_SECONDS = 300.0
@@ -74,6 +76,8 @@ class Api:
 
     base: str
     session: aiohttp.ClientSession
+    clock: ApiClock
+    """What time it is there, as of the last answer."""
 
     async def get(self, path: str, parameters: Parameters = (), *, tag: str | None = None) -> ApiRead:
         """Return what came back, whatever its status; with a `tag` that is 304 and nothing while nothing has changed.
@@ -85,7 +89,8 @@ class Api:
         url = self.url(path, parameters)
         with _in_our_words(str(url)):
             async with self.session.get(url, headers=headers, timeout=timeout) as answer:
-                return ApiRead(answer.status, await answer.read(), answer.headers.get("ETag"), _date(answer))
+                date = self.hear_time(answer)
+                return ApiRead(answer.status, await answer.read(), answer.headers.get("ETag"), date)
 
     async def read(self, path: str, shape: type[Shape], parameters: Parameters = ()) -> Shape:
         """Return the body of an answer that is well. Raises UseError, ApiAwayError or CommandError when it is not."""
@@ -93,6 +98,12 @@ class Api:
         if answer.status != HTTPStatus.OK:
             raise error_of(answer.status, self.problem(answer.content))
         return self.decoded(answer.content, shape)
+
+    def hear_time(self, answer: aiohttp.ClientResponse) -> datetime | None:
+        """Return what time an answer that has just come says that it is, and keep `clock` by it."""
+        date = _date(answer)
+        self.clock.hear(date)
+        return date
 
     def url(self, path: str, parameters: Parameters = ()) -> URL:
         """Return where to ask."""
@@ -116,10 +127,10 @@ def error_of(status: int, problem: ApiProblem) -> CommandError:
 
 
 @asynccontextmanager
-async def open_api(base: str) -> AsyncIterator[Api]:
-    """Return what reads the API at this address."""
+async def open_api(base: str, clock: Clock | None = None) -> AsyncIterator[Api]:
+    """Return what reads the API at this address. `clock` is this machine's, which may be wrong."""
     async with aiohttp.ClientSession() as session:
-        yield Api(base, session)
+        yield Api(base, session, ApiClock(clock or SystemClock()))
 
 
 def _date(answer: aiohttp.ClientResponse) -> datetime | None:

@@ -43,6 +43,7 @@ HOSTILE = (
     ("🦀🚀", "Emoji 👩‍👩‍👧 coin"),
     ("שלום", "עברית (Hebrew)"),
     ("a/b?c#d", "Paths & queries %41"),
+    ("stream", "A path of the API"),
 )
 """Symbol and name; each is another script, or another way to be taken for markup or for an address."""
 

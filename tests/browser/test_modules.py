@@ -33,11 +33,37 @@ async def test_an_axis_has_few_marks_even_where_doubles_lie_no_closer(browser: B
     assert all(float(low) <= mark <= float(high) for mark in marks)
 
 
+async def test_a_symbol_that_is_no_path_is_searched_for(browser: Browser) -> None:
+    assert await evaluated(browser, "routes.js", "it.parse('#/asset/..')") == {
+        "view": "assets",
+        "search": "..",
+        "sort": "rank",
+        "page": 1,
+    }
+
+
 async def test_a_state_that_a_later_api_tells_of_is_shown_as_it_is(browser: Browser) -> None:
     found = (
         "{group: 'g', members: 1, checkpoints: [{topic: 't', status: 'sleepy', lag_messages: 1, lag_seconds: 2, partitions: []}]}"
     )
     assert "sleepy" in await evaluated(browser, "pipeline-work.js", f"it.lag({found}).textContent")
+
+
+async def test_what_throws_is_asked_for_again_and_told(browser: Browser) -> None:
+    expression = """{
+        const told = [];
+        addEventListener('error', (event) => (told.push(event.message), event.preventDefault()));
+        let calls = 0;
+        return new Promise((resolve) => {
+            const close = it.every(10, async () => {
+                calls += 1;
+                if (calls === 3) resolve([told, close()]);
+                if (calls === 1) throw new Error('a mistake of a view');
+            });
+        });
+    }"""
+    told, _ = await evaluated(browser, "live.js", f"(() => {expression})()")
+    assert told == ["Uncaught Error: a mistake of a view"]
 
 
 async def test_an_error_that_stays_is_said_once(browser: Browser) -> None:

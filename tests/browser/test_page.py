@@ -135,6 +135,18 @@ async def test_an_asset_that_is_not_there_is_told_and_leads_back(open_page: Open
     await settle(page, "")
 
 
+async def test_an_asset_that_could_not_be_had_at_first_is_asked_for_again(open_page: OpenPage) -> None:
+    page = await open_page("#/pipeline")
+    await page.route("**/data/btc", lambda route: route.fulfill(status=503, json={"code": "busy", "detail": "Too much."}))
+    await page.evaluate("location.hash = '#/asset/btc'")
+    await expect(page.get_by_role("alert")).to_contain_text("Too much.")
+    await page.unroute("**/data/btc")
+    await settle(page, PLACES["asset"])
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await expect(page.locator("#feed")).to_have_attribute("data-state", "live")
+    open_page.complaints.clear()  # type: ignore[attr-defined] # the browser notes each 503
+
+
 @pytest.mark.parametrize(("symbol", "name"), HOSTILE, ids=range(len(HOSTILE)))
 async def test_hostile_symbols_are_text(open_page: OpenPage, symbol: str, name: str) -> None:
     page = await open_page()

@@ -22,7 +22,9 @@ REMEMBER: Final = """
     SELECT source, source_id, event_time, tick_id FROM {partition} WHERE fetched_at >= $1
     ON CONFLICT (source, source_id, event_time, tick_id) DO NOTHING"""
 DROP: Final = "DROP TABLE {partition}"
-# Their number is that of the late ticks of some weeks; each is met once in its life, when it is deleted.
+# Their number is that of the late ticks of some weeks. An index on seen_at does not pay: 1,000,000 rows of which none is old are
+# passed in 0.3 s, once an hour; with 475,000 old ones it all takes 2.4 s in 239 statements, and 1.5 s with an index, for which
+# each row would cost a third more to write, and one that is told again could not stay in its page.
 FORGET: Final = """
     WITH gone AS (
         DELETE FROM late_ticks WHERE ctid = ANY(ARRAY(SELECT ctid FROM late_ticks WHERE seen_at < $1 LIMIT $2)) RETURNING 1

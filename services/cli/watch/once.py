@@ -28,7 +28,7 @@ async def show_once(api: Api, wish: Wish, screen: Screen, *, sandbox: bool, as_j
     """Show what there is now. Ends with 1 when an asset that was named is not there."""
     polls, clock = Polls(api, wish), SystemClock()
     seen = await polls.look()
-    now = Now(clock.utc(), clock.monotonic())
+    now = Now(api.clock.utc(), clock.monotonic())
     if as_json:
         data = [msgspec.Raw(each.content) for each in seen]
         print_json({"api": api.base, "at": now.utc, "sandbox": sandbox, "data": data, "attribution": polls.attribution})

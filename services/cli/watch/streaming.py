@@ -64,6 +64,7 @@ class Stream:
         url = self._api.url("/data/stream", self._parameters())
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
         async with self._api.session.get(url, headers=headers, timeout=timeout) as answer:
+            self._api.hear_time(answer)
             if answer.status != HTTPStatus.OK or answer.content_type != EVENT_STREAM:
                 raise await _refusal(answer)
             parser = EventParser(self.position)

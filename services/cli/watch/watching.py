@@ -125,7 +125,7 @@ class _OnTerminal:
 
     async def _draw(self, live: Live) -> None:
         while True:
-            now = Now(self._clock.utc(), self._clock.monotonic())
+            now = Now(self._api.clock.utc(), self._clock.monotonic())
             width, height = self._console.size
             live.update(self._picture.drawn(width, height, now), refresh=True)
             await self._clock.sleep(REDRAW_SECONDS)

@@ -75,17 +75,21 @@ class AssetStream:
     _leaving: bool = False
 
     async def follow(self) -> None:
-        """Read for ever; outages are waited out, and a topic that was made anew, or compacted ahead of us, is read anew."""
+        """Read for ever; outages are waited out.
+
+        A topic that was made anew, got more partitions, or was compacted ahead of us, is read anew.
+        """
         while True:
             try:
                 await self._catch_up()
-                async for records in self.tail:
-                    self._take(records)
+                while True:
+                    self._take(await self.tail.read())
             except ReadAnewError as error:
                 log.warning("assets_read_anew", topic=self.tail.topic, error=str(error))
                 self._ready.clear()
                 await self.tail.close()
                 self.tail.positions.clear()
+                await self.clock.sleep(RETRY_SECONDS)  # brokers may not be of one mind yet
 
     async def pace(self) -> None:
         """Wake everybody when there is something new, not too often, and now and then all the same."""
@@ -188,18 +192,28 @@ class AssetStream:
         return batch
 
     def _take(self, records: list[TopicRecord]) -> None:
+        self._require_no_others(self._log.partitions)
+        if not records:
+            return
         self._shared.clear()
         for record in records:
             self._log.append(record)
         self._changed.set()
 
     async def _catch_up(self) -> None:
-        """Read everything that was there when we asked, into a log of its own; clients keep what they have until then."""
+        """Read everything that was there when we asked, into a log of its own; clients keep what they have until then.
+
+        Raises ReadAnewError when that is no longer there.
+        """
         ends = await self._ends()
         new, read = ChangeLog(len(ends)), {number: list[TopicRecord]() for number in ends}
-        while not self.tail.ready.is_set() or any(self.tail.positions.get(number, 0) < end for number, end in ends.items()):
-            for record in await self.tail.read(CATCH_UP_SECONDS):
+        while any(self.tail.positions.get(number, -1) < end for number, end in ends.items()):
+            records = await self.tail.read(CATCH_UP_SECONDS)
+            self._require_no_others(len(ends))
+            for record in records:
                 read[record.partition].append(record)
+            if not records:  # an outage, a transaction that is open, or the end has moved back and would never be reached
+                await self._require_as_long_as(ends)
         # One partition comes after another. In the order of their times, an id stands for one time in all of them.
         for record in merge(*read.values(), key=lambda record: record.timestamp_ms):
             new.append(record)
@@ -213,8 +227,20 @@ class AssetStream:
     async def _ends(self) -> Mapping[int, int]:
         while True:
             with suppress(KafkaUnreachableError, WedgedProducerError):
-                return await self.probe.ends(self.tail.topic)
+                return await self.probe.ends(self.tail.topic, of_all=True)
             await self.clock.sleep(RETRY_SECONDS)
+
+    def _require_no_others(self, partitions: int) -> None:
+        """Raise ReadAnewError when the topic has more partitions than a log was made for."""
+        if len(self.tail.positions) > partitions:
+            raise ReadAnewError(f"the topic has {len(self.tail.positions)} partitions where it had {partitions}")
+
+    async def _require_as_long_as(self, ends: Mapping[int, int]) -> None:
+        """Raise ReadAnewError when the topic ends before where it ended: it was made anew."""
+        now = await self._ends()
+        for number, end in ends.items():
+            if now.get(number, 0) < end:
+                raise ReadAnewError(f"partition {number}: ended at {end} when its reading began, now at {now.get(number, 0)}")
 
     async def _is_of_this_topic(self, position: Position) -> bool:
         """Whether Kafka has so many records, though we have not read them yet."""

@@ -34,6 +34,14 @@ export function query(asked) {
   return written.size ? `?${written}` : "";
 }
 
+/** What below /data is a path of its own. Only in lower case: in upper case the API takes such a word for the symbol. */
+const NO_ASSETS = new Set(["count", "sparklines", "stream", "ws"]);
+
+/** The path of an asset. */
+export function assetPath(uid) {
+  return `/data/${encodeURIComponent(NO_ASSETS.has(uid) ? uid.toUpperCase() : uid)}`;
+}
+
 async function ask(path, { signal, ...options }) {
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   let response;

@@ -1,6 +1,6 @@
 // One asset: what it says now, how it came to that, and from whom.
 
-import { get } from "./api.js";
+import { assetPath, get } from "./api.js";
 import { assetFigures, assetHeading, assetWarnings } from "./asset-facts.js";
 import { candleChart, INTERVALS } from "./candle-chart.js";
 import { make } from "./dom.js";
@@ -8,6 +8,8 @@ import { listingsOf } from "./listings.js";
 import { Feed } from "./live.js";
 import { showAttribution, showFeed, showTrouble, skeleton } from "./notices.js";
 import { assetAddress } from "./routes.js";
+
+const AGAIN_MS = 5_000;
 
 export function assetView(first, { title }) {
   const { uid } = first;
@@ -36,7 +38,7 @@ export function assetView(first, { title }) {
   title(uid);
 
   async function load(signal) {
-    const asset = await get(`/data/${encodeURIComponent(uid)}`, signal);
+    const asset = await get(assetPath(uid), signal);
     message.replaceChildren();
     element.classList.remove("stale");
     showAttribution(
@@ -64,10 +66,14 @@ export function assetView(first, { title }) {
     for (const part of [heading.element, body, listings]) part.hidden = gone;
     element.classList.toggle("stale", version > 0);
     if (!gone) showFeed("away");
+    if (!gone && !feed) asking = setTimeout(start, AGAIN_MS);
     showTrouble(message, error, { again: gone ? null : () => start() });
   }
 
+  /** Until the asset is there; then its feed keeps it true. */
+  let asking = null;
   async function start() {
+    clearTimeout(asking);
     try {
       await load(loading.signal);
       feed ??= new Feed([uid], {
@@ -108,6 +114,7 @@ export function assetView(first, { title }) {
     close() {
       loading.abort();
       clearTimeout(refreshing);
+      clearTimeout(asking);
       chart.close();
       feed?.close();
     },

@@ -90,8 +90,10 @@ export class Feed {
       try {
         await this.#hooks.ask(asking.signal);
         if (!asking.signal.aborted) this.#become("asking");
-      } catch {
-        if (!asking.signal.aborted) this.#become("away");
+      } catch (error) {
+        if (asking.signal.aborted) break;
+        if (error.status === undefined) reportError(error); // no answer of the API: our own mistake
+        this.#become("away");
       }
       await pause(ASK_MS, asking.signal);
     }
@@ -153,13 +155,20 @@ export class Feed {
   }
 }
 
-/** Ask for something every so often, at once to begin with, and not while nobody looks. Returns `close()`. */
+/**
+ * Ask for something every so often, at once to begin with, and not while nobody looks. Returns `close()`.
+ * What it throws is told on the console, and does not keep it from asking again.
+ */
 export function every(ms, act) {
   const closing = new AbortController();
   (async () => {
-    await null; // a view that is being made is on the page by then
+    await Promise.resolve(); // a view that is being made is on the page by then
     while (!closing.signal.aborted) {
-      if (!document.hidden) await act(closing.signal);
+      try {
+        if (!document.hidden) await act(closing.signal);
+      } catch (error) {
+        if (!closing.signal.aborted) reportError(error);
+      }
       await pause(ms, closing.signal);
     }
   })();

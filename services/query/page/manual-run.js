@@ -41,9 +41,9 @@ export function manualRun(source, onFinished) {
     show("requested", "Asked for.");
     while (!signal.aborted) {
       const run = await found(location, signal);
-      const words = described(run, performance.now() - began);
-      show(run?.status ?? "requested", words);
-      if (run?.status !== told) announce(`${source}: ${words}`);
+      const said = described(run, performance.now() - began);
+      show(run?.status ?? "requested", said);
+      if (run?.status !== told) announce(`${source}: ${said}`);
       told = run?.status;
       if (run && OVER.has(run.status)) return onFinished();
       await pause(LOOK_MS, signal);

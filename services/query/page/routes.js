@@ -3,6 +3,9 @@
 export const PER_PAGE = 50;
 export const FIRST_SORT = "rank";
 
+/** No path can hold these: browsers and servers take them for the folder itself and the one above. */
+const NO_SEGMENTS = new Set([".", ".."]);
+
 /** Read an address: `{view, uid}` or `{view, search, sort, page}`. What cannot be read is the list of assets. */
 export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?", 2);
@@ -10,6 +13,7 @@ export function parse(hash) {
   if (parts[0] === "pipeline") return { view: "pipeline" };
   if (parts[0] === "asset" && parts.length === 2) {
     const uid = decoded(parts[1]);
+    if (NO_SEGMENTS.has(uid)) return { view: "assets", search: uid, sort: FIRST_SORT, page: 1 };
     if (uid !== null) return { view: "asset", uid, interval: new URLSearchParams(query).get("interval") };
   }
   const asked = new URLSearchParams(query);

@@ -16,7 +16,7 @@ from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import Start, open_end_probe, open_tail
+from libs.kafka.tailing import METADATA_SECONDS, Start, open_end_probe, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
 from libs.sources.catalogue import running
@@ -101,6 +101,7 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str, assets_
         look_seconds: float = 0.2,
         sources: tuple[str, ...] = running(()),
         stream_clients: int = 1_000,
+        metadata_seconds: float = METADATA_SECONDS,
     ) -> AsyncIterator[Api]:
         @asynccontextmanager
         async def watch(lookout: Lookout) -> AsyncIterator[IncidentWatch]:
@@ -126,7 +127,7 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str, assets_
             run_events=lambda: open_tail(kafka, topics.run_events, start=Start.END),
             cursors=lambda: open_tail(kafka, cursors_topic, start=Start.BEGINNING),
             incidents=lambda: open_tail(kafka, incidents_topic, start=Start.BEGINNING),
-            assets=lambda: open_tail(kafka, assets_topic, start=Start.BEGINNING),
+            assets=lambda: open_tail(kafka, assets_topic, start=Start.BEGINNING, metadata_seconds=metadata_seconds),
             ends=lambda: open_end_probe(kafka),
             watch=watch,
         )

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from libs.contracts.topics import ASSETS_NORMALIZED
 from libs.devstack.broker import Jars, start_broker
 from libs.devstack.children import Nursery
 from libs.devstack.ports import free_port
 from libs.kafka.admin import ensure_topics
+from libs.kafka.clients import abandon
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.tailing import Tail
+from services.query.keys import STREAM
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve, all_topics
@@ -50,6 +54,15 @@ async def make_anew(connection: KafkaConnection, topic: str) -> None:
     await ensure_topics(connection, [replace(ASSETS_NORMALIZED, name=topic, partitions=3)])
 
 
+async def add_partitions(connection: KafkaConnection, topic: str, partitions: int) -> None:
+    admin = AIOKafkaAdminClient(**connection.options())
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(partitions)})
+    finally:
+        await admin.close()
+
+
 async def test_a_topic_that_is_made_anew_is_told_and_read_anew(
     streaming: Api, connection: KafkaConnection, assets_topic: str
 ) -> None:
@@ -68,6 +81,54 @@ async def test_a_topic_that_is_made_anew_is_told_and_read_anew(
     async with follow(streaming, "", before, **resumed(before)):
         await before.until_holds(a1=1, b=2, c=3, d=4)
         assert [told.name for told in before.told][:2] == ["hello", "reset"]
+
+
+async def test_a_topic_that_is_made_anew_and_smaller_while_it_is_read_for_the_first_time_is_read_anew(
+    serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics, connection: KafkaConnection, assets_topic: str
+) -> None:
+    """A transaction that stays open holds the reader just below the end, in the midst of it."""
+    await publish(connection, assets_topic, *((f"a{number}", asset(f"a{number}", number + 1)) for number in range(30)))
+    holding = AIOKafkaProducer(**connection.options(), transactional_id=assets_topic)
+    await holding.start()
+    try:
+        await holding.begin_transaction()
+        await holding.send_and_wait(assets_topic, asset("held", 1), key=b"held")
+        async with serve(servers=kafka_bootstrap_servers) as api:
+            tail: Tail = api.client.app[STREAM].tail
+
+            async def all_but_one_are_read() -> bool:
+                return sum(tail.positions.values()) == 30
+
+            await until(all_but_one_are_read)
+            await make_anew(connection, assets_topic)
+            await publish(connection, assets_topic, ("b", asset("b", 2)), ("c", asset("c", 3)))
+            async with follow(api, "snapshot=true") as follower:
+                await follower.until_holds(b=2, c=3)
+    finally:
+        await abandon(holding)
+
+
+async def test_partitions_that_are_added_are_noticed_and_the_topic_read_anew(
+    serve: Serve, kafka_bootstrap_servers: str, created_topics: QueryTopics, connection: KafkaConnection, assets_topic: str
+) -> None:
+    before = [(f"a{number}", asset(f"a{number}", 1)) for number in range(10)]
+    after = [(f"b{number}", asset(f"b{number}", 2)) for number in range(30)]
+    await publish(connection, assets_topic, *before)
+    async with (
+        serve(servers=kafka_bootstrap_servers, metadata_seconds=0.5) as api,
+        follow(api, "snapshot=true") as follower,
+        follow(api, "snapshot=true&uid=a1") as narrow,
+    ):
+        await follower.until(lambda one: len(one.held) == 10)
+        away = Follower(last_id=follower.last_id)
+        await add_partitions(connection, assets_topic, 12)
+        await follower.until(lambda one: bool(one.named("reset")))  # with nothing in the new ones yet
+        await publish(connection, assets_topic, *after)
+        await follower.until_holds(**{uid: 1 for uid, _ in before}, **{uid: 2 for uid, _ in after})
+        await narrow.until_holds(a1=1)
+        async with follow(api, "", away, **resumed(away)):
+            await away.until(lambda one: one.held == follower.held)
+            assert [told.name for told in away.told][:2] == ["hello", "reset"]
 
 
 async def test_a_broker_that_is_killed_costs_no_client_a_change(

@@ -3,19 +3,27 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from libs.kafka.connection import KafkaConnection
+from services.cli.http_api import open_api
+from services.cli.screen import Screen
+from services.cli.watch.assets import Wish
+from services.cli.watch.once import show_once
+from services.cli.watch.streaming import Stream
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api
 from tests.integration.query.commands import line_of, on_a_terminal, piped
 from tests.integration.query.conftest import Serve
 from tests.integration.query.cut_line import Line, line_to
 from tests.integration.query.rows import AssetRow, insert_assets
-from tests.stream_follower import asset, publish
+from tests.integration.query.test_status_command import WrongClock, address
+from tests.stream_follower import asset, publish, until_ready
 
 pytestmark = pytest.mark.timeout(400)  # each starts several processes, which take long on a full machine
 
@@ -116,3 +124,19 @@ async def test_a_stream_that_is_held_back_on_its_way_is_polled(
     line.held = b"GET /data/stream"
     async with piped("watch", "--json", "--api", line.url) as child:
         assert json.loads(await line_of(child))["id"] is None
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_ages_are_by_the_apis_clock_when_ours_is_wrong(
+    streaming: Api, hours: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish, wrong = Wish((), 1, None), WrongClock(timedelta(hours=hours))
+    async with open_api(address(streaming), wrong) as api:
+        await show_once(api, wish, Screen(), sandbox=True, as_json=True)
+    told = capsys.readouterr().out  # the service says something there too
+    at = datetime.fromisoformat(json.loads(told[told.index("{\n") : told.rindex("\n}") + 2])["at"])
+    assert abs(datetime.now(UTC) - at) < timedelta(minutes=10)
+    await until_ready(streaming.client.session, f"{address(streaming)}/data/stream")
+    async with open_api(address(streaming), wrong) as api, aclosing(Stream(api, wish).updates()) as updates:
+        await anext(updates)
+        assert abs(datetime.now(UTC) - api.clock.utc()) < timedelta(minutes=10)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from services.query.api import ENDPOINTS
 from services.query.serving_page import CONTENT_TYPES, FOLDER, INDEX, page_routes, read_page_files
 
 BROWSERS_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -109,6 +110,13 @@ def test_the_token_is_kept_for_the_tab_and_is_in_no_address() -> None:
     assert "localStorage" not in TEXT["token.js"]
     assert [name for name in MODULES if "kasparro-token" in TEXT[name]] == ["token.js"]
     assert "Authorization: `Bearer ${token}`" in TEXT["api.js"]
+
+
+def test_the_page_knows_which_symbols_are_paths_of_the_api() -> None:
+    paths = {endpoint.path.removeprefix("/data/") for endpoint in ENDPOINTS if endpoint.path.startswith("/data/")}
+    words = re.search(r"NO_ASSETS = new Set\(\[(.*)\]\)", TEXT["api.js"])
+    assert words is not None
+    assert set(re.findall(r'"(\w+)"', words[1])) == {path for path in paths if "/" not in path and "{" not in path}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
