@@ -121,8 +121,10 @@ async def _looks_wait(database: Any) -> bool:
 
 async def test_who_goes_away_leaves_the_look_to_the_next_and_nothing_half_done(database: Any, readers: Readers) -> None:
     await insert_assets(database, [AssetRow("a"), AssetRow("b")])
-    held = HeldAssets(readers, SystemClock(), longest_seconds=0)
+    clock = Played()
+    held = HeldAssets(readers, clock)
     assert await uids(held) == ["a", "b"]
+    clock.now += 1
     await database.execute("DELETE FROM assets WHERE asset_uid = 'b'")
     await database.execute(TOUCH)
     async with locked(database):
