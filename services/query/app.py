@@ -28,6 +28,7 @@ from services.query.following import TAKEN_WITHIN_SECONDS, RunFollower
 from services.query.gathering import GatheredAssets
 from services.query.gauges import read_gauges
 from services.query.handlers.health import look_at_postgres
+from services.query.holding_assets import LONGEST_SECONDS, HeldAssets
 from services.query.holding_cursors import CursorBoard
 from services.query.holding_incidents import IncidentBoard
 from services.query.keys import (
@@ -36,6 +37,7 @@ from services.query.keys import (
     CURSORS,
     FOLLOWING,
     GATHERED_ASSETS,
+    HELD_ASSETS,
     INCIDENTS,
     KAFKA,
     LAG,
@@ -49,11 +51,9 @@ from services.query.keys import (
     REPORTS,
     RUNNING,
     RUNS,
-    SEARCHES,
     SERVING,
     STREAM,
     TOPICS,
-    TOTALS,
     TRACER,
     UNSETTLED,
     LastSuccesses,
@@ -66,14 +66,13 @@ from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
 from services.query.requests import LARGEST_BODY, around_request
-from services.query.searching import Searches
 from services.query.serving_page import page_routes
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
 from services.query.watching import Lookout
 
 REMEMBERED_SECONDS = 1.0
-"""How old a total or a report may be. Counting every row for every page costs a hundred times the page."""
+"""How old a report may be: it counts every row."""
 
 STREAM_CLIENTS = 1_000
 
@@ -105,6 +104,7 @@ def create_app(
     sandbox: bool,
     stalled_seconds: float,
     taken_within_seconds: float = TAKEN_WITHIN_SECONDS,
+    oldest_page_seconds: float = LONGEST_SECONDS,
     stream_clients: int = STREAM_CLIENTS,
     tracer: Tracer = UNRECORDED,
     sources: tuple[str, ...] = running(()),
@@ -117,15 +117,12 @@ def create_app(
     app[TOPICS] = topics
     app[RUNNING] = sources
     app[SERVING] = Serving(version, sandbox, clock.utc(), clock.monotonic())
-    app[TOTALS] = Remembered(REMEMBERED_SECONDS, clock)
-    app[RENDERED_ASSETS] = RenderedAssets()
-    app[SEARCHES] = Searches()
     app[REPORTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[CHECKPOINTS] = Remembered(REMEMBERED_SECONDS, clock)
     app[LAST_SUCCESSES] = LastSuccesses(dict.fromkeys(sources))
     app[TRACER] = tracer
     app[MEASURES] = Measures(meters)
-    app.cleanup_ctx.append(_opening(openers, taken_within_seconds, stalled_seconds, stream_clients))
+    app.cleanup_ctx.append(_opening(openers, taken_within_seconds, oldest_page_seconds, stalled_seconds, stream_clients))
     app.cleanup_ctx.append(_reading_gauges(meters))
     app.on_shutdown.append(_release_waiting_requests)
     app.add_routes([endpoint.route() for endpoint in ENDPOINTS])
@@ -136,7 +133,7 @@ def create_app(
 
 
 def _opening(
-    openers: Openers, taken_within_seconds: float, stalled_seconds: float, stream_clients: int
+    openers: Openers, taken_within_seconds: float, oldest_page_seconds: float, stalled_seconds: float, stream_clients: int
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with (
@@ -152,6 +149,8 @@ def _opening(
             readers = readers_of(pool)
             app[READERS], app[PUBLISHER], app[LAG] = readers, publisher, lag
             app[GATHERED_ASSETS] = GatheredAssets(readers)
+            app[HELD_ASSETS] = HeldAssets(readers, app[CLOCK], oldest_page_seconds)
+            app[RENDERED_ASSETS] = RenderedAssets(readers)
             app[RUNS], app[CURSORS] = RunFollower(run_events, taken_within_seconds=taken_within_seconds), CursorBoard(cursors)
             app[POSTGRES] = Dependency("postgres", partial(look_at_postgres, readers, app[LAST_SUCCESSES]), app[CLOCK])
             app[KAFKA] = Dependency("kafka", lag.ping, app[CLOCK])

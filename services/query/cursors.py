@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from libs.postgres.reading.assets import AssetOrder, KeyValue
 from services.query.problems import InvalidCursorError
+from services.query.sorted_assets import AssetOrder, KeyValue
 
 LONGEST_CURSOR = 1_000
 _LARGEST_RANK = 2**31 - 1

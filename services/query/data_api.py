@@ -14,7 +14,6 @@ from services.query.handlers import (
 )
 from services.query.problems import (
     AssetNotFoundError,
-    BusyError,
     InvalidCursorError,
     KafkaUnavailableError,
     NotMigratedError,
@@ -46,7 +45,7 @@ DATA: tuple[Endpoint[Any], ...] = (
         parameters=assets.AssetsAsked,
         handle=assets.list_assets,
         answers={OK: AssetPageView},
-        problems=(InvalidCursorError, BusyError, *_POSTGRES),
+        problems=(InvalidCursorError, *_POSTGRES),
         data=True,
     ),
     Endpoint(

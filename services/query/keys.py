@@ -16,6 +16,7 @@ from libs.telemetry.tracing import Tracer
 from services.query.dependencies import Dependency
 from services.query.following import RunFollower
 from services.query.gathering import GatheredAssets
+from services.query.holding_assets import HeldAssets
 from services.query.holding_cursors import CursorBoard
 from services.query.holding_incidents import IncidentBoard
 from services.query.live.hub import AssetStream
@@ -23,7 +24,6 @@ from services.query.measures import Measures
 from services.query.progress import ProgressBoard
 from services.query.remembering import Remembered
 from services.query.rendered_assets import RenderedAssets
-from services.query.searching import Searches
 from services.query.topics import QueryTopics
 from services.query.unsettled import UnsettledLetters
 
@@ -60,10 +60,9 @@ STREAM = web.AppKey("stream", AssetStream)
 POSTGRES = web.AppKey("postgres", Dependency)
 KAFKA = web.AppKey("kafka", Dependency)
 PROGRESS = web.AppKey("progress", ProgressBoard)
-TOTALS = web.AppKey("totals", Remembered[int])
+HELD_ASSETS = web.AppKey("held_assets", HeldAssets)
 GATHERED_ASSETS = web.AppKey("gathered_assets", GatheredAssets)
 RENDERED_ASSETS = web.AppKey("rendered_assets", RenderedAssets)
-SEARCHES = web.AppKey("searches", Searches)
 REPORTS = web.AppKey("reports", Remembered[object])
 CHECKPOINTS = web.AppKey("checkpoints", Remembered[Mapping[str, object]])
 FOLLOWING = web.AppKey("following", tuple[asyncio.Task[None], ...])

@@ -125,7 +125,7 @@ class KafkaUnavailableError(UnavailableError):
 
 
 class BusyError(UnavailableError):
-    """As many requests wait for runs, or to search, as this service allows."""
+    """As many requests wait for runs as this service allows."""
 
     code = "busy"
 

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from http import HTTPStatus
@@ -27,12 +28,16 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler found: a body that msgspec can encode, or bytes of another media type."""
+    """What a handler found: a body that msgspec can encode, or bytes of another media type.
+
+    `as_of` is added to a body that is of a moment, and is no part of its tag: it moves on while nothing changes.
+    """
 
     body: Any
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = JSON
+    as_of: datetime | None = None
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -78,15 +83,21 @@ def plain_response(answer: Answer) -> web.Response:
 
 
 def tagged_response(request: web.Request, answer: Answer) -> web.Response:
-    """Render data: tagged by content, so that a caller who has it already gets 304 and no body."""
+    """Render data: tagged by content, so that a caller who has it already gets 304 and no body.
+
+    The tag of an answer with `as_of` is weak: two that have it differ in that.
+    """
     body = encoded(answer.body) if answer.media == JSON else answer.body
     tag = b64encode(sha256(body).digest()[:12], b"-_").decode()
-    headers = {**answer.headers, **ATTRIBUTION_HEADERS, "ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+    written = f'"{tag}"' if answer.as_of is None else f'W/"{tag}"'
+    headers = {**answer.headers, **ATTRIBUTION_HEADERS, "ETag": written, "Cache-Control": "no-cache"}
     if link := answer.headers.get("Link"):
         headers["Link"] = f"{link}, {ATTRIBUTION_HEADERS['Link']}"
     if answer.status == HTTPStatus.OK and _held_by_caller(request, tag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     headers["Content-Type"] = answer.media
+    if answer.as_of is not None:
+        body = encoded(answer.body | {"as_of": answer.as_of})
     return web.Response(status=answer.status, body=body, headers=headers)
 
 

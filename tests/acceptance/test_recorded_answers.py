@@ -57,7 +57,7 @@ def all_assets(up: Up) -> dict[str, dict[str, Any]]:
     walked = list(pages(up, "/data"))
     assets = {asset["asset_uid"]: asset for asset in walked}
     assert len(assets) == len(walked)
-    up.wait_until(lambda: up.get("/data/count")["total"] == len(assets), 5, "the count of what was walked")  # it is a second old
+    up.wait_until(lambda: up.get("/data/count")["total"] == len(assets), 5, "the count of what was walked")
     return assets
 
 

@@ -40,7 +40,7 @@ def test_from_an_empty_folder_to_all_sources_and_on_again_after_a_stop(start_up:
     assert "sandbox: true" in up.said
     up.wait_until(lambda: succeeded(up) == SOURCES, 60, "a run of each source")
     assert up.get("/health")["sandbox"] is True
-    up.wait_until(lambda: up.get("/data?limit=1")["total"] > 1_000, 5, "every asset")  # the total may be a second old
+    up.wait_until(lambda: up.get("/data?limit=1")["total"] > 1_000, 5, "every asset")
     total = up.get("/data?limit=1")["total"]
     assert command(up, "topics").stdout.count("exists") == len(TOPICS)
     assert "missing" not in command(up, "migrate", "--status").stdout

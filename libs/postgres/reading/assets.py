@@ -1,28 +1,37 @@
-"""Reading the canonical assets: pages in every order of GET /data, totals, and assets by their uids.
+"""Reading the canonical assets: what all of them are sorted by, looked at again and again, and assets by their uids.
 
-A page is read as the versions that are on it; who has an asset in that version already need not read it again.
+A look costs a walk through the table and brings what has been written since the look before, so that whoever holds all keys
+(services/query/sorted_assets.py) sorts them in memory and `assets` needs no index but its key. Versions cannot tell what is
+new: transactions commit in another order than they took their versions from the sequence. Transaction ids can, by the
+snapshot that a look has seen:
 
-A page is read in two phases, rows with a value in the order's column and then rows without one, so that nulls come last in
-both directions while one plain index (column, asset_uid) serves both, forwards and backwards, from any key.
+- `pg_snapshot_xmin` of a snapshot is the lowest id of a transaction that was still running: all below it are over, and what they
+  wrote was seen. A transaction that runs then, or begins later, has that id or a higher one, and so have its subtransactions.
+- `xmin` of a row is the id of the transaction that wrote this version of it. A frozen row shows the id that it had: since
+  Postgres 9.4 only a bit says that it is frozen.
+- An xid has no order, for it counts in a circle of 32 bits. `age(xid)` is how far it is behind the next one, which is the same
+  all through a transaction; the three that are no transaction's are as old as can be. Ages compare rightly up to 2 billion,
+  so a row that was written longer ago may be told again, and none is left out.
 
-A place is compared as `(SELECT $3)`, which hides its value from the planner. When all assets have changed since Postgres
-last looked, it would take the rows behind an `updated_at` for a few dozen, and rather sort them than walk along the index:
-15,000 rows a page.
+So `age(xmin) <= age(horizon)` are the rows that the look before may not have seen; and those of a transaction that another one
+outlasted, once more. Rows that were deleted do not come: `assets` and `versions`, of the same snapshot, tell whether whoever
+holds the keys holds any that are gone.
+
+What a look costs Postgres when no asset has changed since, and when all have, by EXPLAIN (ANALYZE, BUFFERS) on two busy cores
+with 128 MB of shared buffers: 15,000 fresh assets (7 MiB) 4 to 7 and 33 to 69 ms; after ten updates of all before any vacuum
+(25 MiB) 4 to 14 and 33 to 56. 100,000 (48 MiB) 44 and 270; after three updates (133 MiB) 110 and 330 to 400; past the buffers
+(169 MiB) 310 and 520.
 
 Amounts are read as text: an answer needs their digits, and making decimals of them took a third of a page's time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from libs.postgres.pool import Connection
 from libs.postgres.reading.rows import Row
-
-KeyValue: TypeAlias = int | Decimal | str | datetime | None
 
 _COLUMNS = """
     asset_uid, version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing,
@@ -32,44 +41,8 @@ _COLUMNS = """
     source_updated_at, fetched_at, tick_id, warnings, updated_at"""
 
 
-class AssetOrder(StrEnum):
-    """What assets can be sorted by."""
-
-    RANK = "rank"
-    MARKET_CAP = "market_cap"
-    PRICE = "price"
-    VOLUME = "volume"
-    UPDATED_AT = "updated_at"
-    UID = "uid"
-
-    @property
-    def column(self) -> str:
-        """The column whose value is the first part of a row's place; asset_uid is the second."""
-        return _COLUMN_OF[self]
-
-
-_COLUMN_OF: Mapping[AssetOrder, str] = {
-    AssetOrder.RANK: "market_cap_rank",
-    AssetOrder.MARKET_CAP: "market_cap_usd",
-    AssetOrder.PRICE: "price_usd",
-    AssetOrder.VOLUME: "volume_24h_usd",
-    AssetOrder.UPDATED_AT: "updated_at",
-    AssetOrder.UID: "asset_uid",
-}
-_TYPE_OF: Mapping[AssetOrder, str] = {
-    AssetOrder.RANK: "integer",
-    AssetOrder.MARKET_CAP: "numeric",
-    AssetOrder.PRICE: "numeric",
-    AssetOrder.VOLUME: "numeric",
-    AssetOrder.UPDATED_AT: "timestamptz",
-    AssetOrder.UID: "text",
-}
-_AMOUNTS = frozenset(order for order, kind in _TYPE_OF.items() if kind == "numeric")
-_NEVER_NULL = frozenset({AssetOrder.UPDATED_AT, AssetOrder.UID})
-
-
 class AssetKey(NamedTuple):
-    """An asset in one version, and the value that its page is ordered by.
+    """An asset in one version, and what assets are sorted, filtered and searched by.
 
     A sequence that was restored from a backup gives out its versions again; with the time of writing, no two are alike.
     """
@@ -77,159 +50,63 @@ class AssetKey(NamedTuple):
     asset_uid: str
     version: int
     updated_at: datetime
-    value: KeyValue
-
-
-class Place(NamedTuple):
-    """Where a page ended: the order's value there (None among the rows without one) and the asset_uid."""
-
-    value: KeyValue
-    asset_uid: str
+    market_cap_rank: int | None
+    market_cap_usd: str | None
+    price_usd: str | None
+    volume_24h_usd: str | None
+    source: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
-class AssetPage:
-    """What to read: `after` is exclusive and replaces `offset`; `source` is the source of the listing taken.
+class AssetsSeen:
+    """What one snapshot showed: `assets` and the sum of their `versions`, of all; `keys` of those that may be new.
 
-    `search`, in lower case, is what a symbol begins with or a name contains.
+    `as_of`: all that was committed by then was seen. `horizon`: where the next look begins.
     """
 
-    order: AssetOrder
-    descending: bool
-    limit: int
-    offset: int = 0
-    source: str | None = None
-    after: Place | None = None
-    search: str | None = None
+    horizon: str
+    assets: int
+    versions: int
+    as_of: datetime
+    keys: Sequence[AssetKey]
 
 
-_Start = Literal["offset", "place"]
-_Phase = Literal["valued", "unvalued"]
-
-# Every parameter is bound; only names from the closed sets above are filled in, once, when this module is imported.
-_TEMPLATE = """
-    SELECT {columns} FROM assets
-    WHERE {phase} AND {start} AND {source} AND {search}
-    ORDER BY assets.{column} {direction}, asset_uid {direction}
-    LIMIT $1"""
-_WALK_BY_UID = """
-    SELECT {columns} FROM assets
-    WHERE {start} AND {source} AND {search}
-    ORDER BY asset_uid {direction}
-    LIMIT $1"""
-
-
-_FOUND = "(starts_with(asset_uid, {text}) OR strpos(lower(name), {text}) > 0)"
-"""By a walk through the rows, tens of milliseconds for 15,000: an index over names would make every tick dearer."""
+# The row of the whole comes beside those of the keys, whose columns are null in it as its own are in theirs. An id of 64 bits is
+# no xid any more once the circle has closed for the first time: hence xid8 before xid. Without a horizon every age will do.
+# now() and not statement_timestamp(): the latter is when the driver's Execute came, and the snapshot is older, of its Bind.
+LOOK = """
+    SELECT horizon, assets, versions, as_of, told.* FROM (
+        SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon, count(*) AS assets,
+            coalesce(sum(version), 0)::text AS versions, now() AS as_of
+        FROM assets
+    ) AS whole FULL JOIN (
+        SELECT asset_uid, version, updated_at, market_cap_rank, market_cap_usd::text, price_usd::text, volume_24h_usd::text,
+            source, name
+        FROM assets WHERE age(xmin) <= (SELECT coalesce(age($1::text::xid8::xid), 2147483647))
+    ) AS told ON false"""
 
 
-def _statement(order: AssetOrder, phase: _Phase, start: _Start, *, descending: bool, by_source: bool, found: bool) -> str:
-    beyond = "<" if descending else ">"
-    by_uid = order is AssetOrder.UID
-    valued = phase == "valued" and not by_uid
-    uid, value = "(SELECT $2::text)", f"(SELECT $3::{_TYPE_OF[order]})"
-    key = f"({order.column}, asset_uid) {beyond} ({value}, {uid})" if valued else f"asset_uid {beyond} {uid}"
-    bound = _parameters_before_source(start, valued=valued)
-    statement = (_WALK_BY_UID if by_uid else _TEMPLATE).format(
-        columns=f"asset_uid, version, updated_at, {order.column}{'::text' if order in _AMOUNTS else ''} AS value",
-        column=order.column,
-        phase=f"{order.column} IS {'NOT ' if valued else ''}NULL",
-        start=key if start == "place" else "true",
-        source=f"source = ${bound}" if by_source else "true",
-        search=_FOUND.format(text=f"${bound + by_source}") if found else "true",
-        direction="DESC" if descending else "ASC",
-    )
-    return statement if start == "place" else statement + " OFFSET $2"
+async def look_at_assets(connection: Connection, since: str | None) -> AssetsSeen:
+    """Return the keys of the assets that may have been written since a look that had this horizon; of all without one.
+
+    Not in a transaction block: its moment is when the transaction began.
+    """
+    rows = await connection.fetch(LOOK, since)
+    (whole,) = [row for row in rows if row[0] is not None]
+    keys = [AssetKey._make(row[4:]) for row in rows if row[0] is None]
+    return AssetsSeen(whole["horizon"], whole["assets"], int(whole["versions"]), whole["as_of"], keys)
 
 
-def _parameters_before_source(start: _Start, *, valued: bool) -> int:
-    return 4 if start == "place" and valued else 3
+ASSET = f"SELECT now() AS as_of, {_COLUMNS} FROM (SELECT) AS always LEFT JOIN assets ON asset_uid = $1"  # noqa: S608 -- our own
 
 
-_STARTS: tuple[_Start, ...] = ("offset", "place")
-_PHASES: tuple[_Phase, ...] = ("valued", "unvalued")
-_PAGES: Mapping[tuple[AssetOrder, _Phase, _Start, bool, bool, bool], str] = {
-    (order, phase, start, descending, by_source, found): _statement(
-        order, phase, start, descending=descending, by_source=by_source, found=found
-    )
-    for order in AssetOrder
-    for phase in _PHASES
-    for start in _STARTS
-    for descending in (False, True)
-    for by_source in (False, True)
-    for found in (False, True)
-    if phase == "valued" or order not in _NEVER_NULL
-}
-
-
-async def load_asset_keys(connection: Connection, page: AssetPage) -> Sequence[AssetKey]:
-    """Return at most `limit` keys in order. A walk by `after` meets each asset whose value does not change exactly once."""
-    among_nulls = page.after is not None and page.after.value is None and page.order is not AssetOrder.UID
-    rows: Sequence[AssetKey] = [] if among_nulls else await _phase(connection, page, "valued", page.limit, page.offset)
-    missing = page.limit - len(rows)
-    if not missing or page.order in _NEVER_NULL:
-        return rows
-    return [*rows, *await _phase(connection, page, "unvalued", missing, await _offset_among_nulls(connection, page, rows))]
-
-
-async def _phase(connection: Connection, page: AssetPage, phase: _Phase, limit: int, offset: int) -> Sequence[AssetKey]:
-    bound: list[Any] = [limit]
-    after = page.after
-    if after is not None and phase == "unvalued" and after.value is not None:
-        after = None  # the place was among the rows with a value; all without one follow
-    start: _Start = "offset" if after is None else "place"
-    if after is None:
-        bound.append(0 if page.after is not None else offset)
-    else:
-        bound.append(after.asset_uid)
-        if phase == "valued" and page.order is not AssetOrder.UID:
-            bound.append(after.value)
-    if page.source is not None:
-        bound.append(page.source)
-    if page.search is not None:
-        bound.append(page.search)
-    statement = _PAGES[page.order, phase, start, page.descending, page.source is not None, page.search is not None]
-    return [AssetKey(*row) for row in await connection.fetch(statement, *bound)]
-
-
-COUNT_VALUED: Mapping[AssetOrder, str] = {
-    order: f"SELECT count(*) FROM assets WHERE {order.column} IS NOT NULL AND ($1::text IS NULL OR source = $1)"  # noqa: S608 -- closed set
-    f" AND ($2::text IS NULL OR {_FOUND.format(text='$2')})"
-    for order in AssetOrder
-}
-
-
-async def _offset_among_nulls(connection: Connection, page: AssetPage, valued: Sequence[AssetKey]) -> int:
-    if valued or not page.offset:
-        return 0
-    return max(0, page.offset - int(await connection.fetchval(COUNT_VALUED[page.order], page.source, page.search)))
-
-
-COUNT_ASSETS = "SELECT count(*) FROM assets"
-COUNT_ASSETS_OF_SOURCE = "SELECT count(*) FROM assets WHERE source = $1"
-
-
-COUNT_FOUND = f"SELECT count(*) FROM assets WHERE ($1::text IS NULL OR source = $1) AND {_FOUND.format(text='$2')}"  # noqa: S608 -- our own
-
-
-async def count_found(connection: Connection, source: str | None, search: str) -> int:
-    """Return how many assets a search finds."""
-    return int(await connection.fetchval(COUNT_FOUND, source, search))
-
-
-async def count_assets(connection: Connection, source: str | None) -> int:
-    """Return the exact number of assets, or of those whose values come from one source."""
-    if source is None:
-        return int(await connection.fetchval(COUNT_ASSETS))
-    return int(await connection.fetchval(COUNT_ASSETS_OF_SOURCE, source))
-
-
-ASSET = f"SELECT {_COLUMNS} FROM assets WHERE asset_uid = $1"  # noqa: S608 -- our own column list
-
-
-async def load_asset(connection: Connection, asset_uid: str) -> Row | None:
-    """Return one canonical row."""
-    return await connection.fetchrow(ASSET, asset_uid)
+async def load_asset(connection: Connection, asset_uid: str) -> tuple[datetime, Row | None]:
+    """Return one canonical row, None if there is none, and as of when that is so."""
+    row = await connection.fetchrow(ASSET, asset_uid)
+    if row is None:
+        raise AssertionError("a join from one row has one")
+    return row["as_of"], None if row["asset_uid"] is None else row
 
 
 ASSETS = f"SELECT {_COLUMNS} FROM assets WHERE asset_uid = ANY($1::text[])"  # noqa: S608 -- our own column list

@@ -1,31 +1,22 @@
 """GET /data: the canonical assets."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
 from aiohttp import web
 from pydantic import Field
 
-from libs.postgres.pool import Connection
 from libs.postgres.reading.acquiring import reading
-from libs.postgres.reading.assets import (
-    AssetKey,
-    AssetOrder,
-    AssetPage,
-    Place,
-    count_assets,
-    count_found,
-    load_asset,
-    load_asset_keys,
-)
+from libs.postgres.reading.assets import load_asset
 from services.query.cursors import decode_cursor, encode_cursor, read_asset_value
 from services.query.endpoints import Parameters
-from services.query.keys import GATHERED_ASSETS, READERS, RENDERED_ASSETS, SEARCHES, TOTALS
+from services.query.keys import GATHERED_ASSETS, HELD_ASSETS, READERS, RENDERED_ASSETS
 from services.query.parameters import CursorText, Limit, Offset, SearchText, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
+from services.query.sorted_assets import AssetOrder, AssetPage, Place
 from services.query.views.assets import asset_body, asset_detail_body
 
 Sort = Literal[
@@ -71,31 +62,17 @@ class AssetAsked(Parameters):
 async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
     """Return a page of assets."""
     page = _page(asked)
-    keys: Sequence[AssetKey] = []
-    data: Sequence[object]
-    turn = nullcontext() if asked.search is None else request.app[SEARCHES].turn()
-    async with turn, reading(request.app[READERS]) as connection:
-        if asked.symbol is not None:
-            data, total = await _by_symbol(connection, asked, asked.symbol)
-        else:
-            keys = await load_asset_keys(connection, page)
-            data = await request.app[RENDERED_ASSETS].of(connection, keys)
-            total = await _total_of(request, connection, asked)
-    body = {
-        "data": data,
-        "total": total,
-        "limit": asked.limit,
-        "offset": asked.offset,
-        "next_cursor": encode_cursor(_bound_to(asked), *_place(page.order, keys[-1])) if len(keys) == asked.limit else None,
-        "attribution": ATTRIBUTION,
-    }
-    return Answer(body)
+    if asked.symbol is not None:
+        return await _by_symbol(request, asked, asked.symbol)
+    found = (await request.app[HELD_ASSETS].current()).page(page)
+    data = await request.app[RENDERED_ASSETS].of(found.keys)
+    next_cursor = None if found.end is None else encode_cursor(_bound_to(asked), *found.end)
+    return _answer(asked, data, found.total, next_cursor, found.as_of)
 
 
 async def count(request: web.Request, asked: CountAsked) -> Answer:
     """Return how many assets there are."""
-    async with reading(request.app[READERS]) as connection:
-        total = await _total(request, connection, asked.source)
+    total = (await request.app[HELD_ASSETS].current()).count(asked.source)
     return Answer({"total": total, "source": asked.source, "attribution": ATTRIBUTION})
 
 
@@ -125,22 +102,22 @@ def _bound_to(asked: AssetsAsked) -> str:
     return f"{asked.sort}:{asked.source or ''}" + (f":{asked.search}" if asked.search else "")
 
 
-def _place(order: AssetOrder, key: AssetKey) -> Place:
-    return Place(None if order is AssetOrder.UID else key.value, key.asset_uid)
-
-
-async def _by_symbol(connection: Connection, asked: AssetsAsked, symbol: str) -> tuple[Sequence[object], int]:
-    row = await load_asset(connection, symbol)
+async def _by_symbol(request: web.Request, asked: AssetsAsked, symbol: str) -> Answer:
+    """Find one asset by its key, as Postgres has it now."""
+    async with reading(request.app[READERS]) as connection:
+        as_of, row = await load_asset(connection, symbol)
     if row is None or (asked.source is not None and row["source"] != asked.source):
-        return [], 0
-    return ([] if asked.offset else [asset_body(row)]), 1
+        return _answer(asked, [], 0, None, as_of)
+    return _answer(asked, [] if asked.offset else [asset_body(row)], 1, None, as_of)
 
 
-async def _total_of(request: web.Request, connection: Connection, asked: AssetsAsked) -> int:
-    if asked.search is not None:
-        return await count_found(connection, asked.source, asked.search)
-    return await _total(request, connection, asked.source)
-
-
-async def _total(request: web.Request, connection: Connection, source: str | None) -> int:
-    return await request.app[TOTALS].get(source or "", lambda: count_assets(connection, source))
+def _answer(asked: AssetsAsked, data: Sequence[object], total: int, next_cursor: str | None, as_of: datetime) -> Answer:
+    body = {
+        "data": data,
+        "total": total,
+        "limit": asked.limit,
+        "offset": asked.offset,
+        "next_cursor": next_cursor,
+        "attribution": ATTRIBUTION,
+    }
+    return Answer(body, as_of=as_of)

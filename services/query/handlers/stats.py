@@ -11,7 +11,7 @@ from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.lag import PartitionLag
 from libs.postgres.pool import Connection
 from libs.postgres.reading.acquiring import reading
-from libs.postgres.reading.assets import count_assets, count_assets_by_source
+from libs.postgres.reading.assets import count_assets_by_source
 from libs.postgres.reading.quotes import summarise_quotes
 from libs.postgres.reading.raw_ticks import count_raw_ticks
 from libs.postgres.reading.rows import Row
@@ -84,8 +84,8 @@ async def debug(request: web.Request, _asked: NoParameters) -> Answer:
     except KafkaUnavailableError as error:
         unavailable["kafka"] = error.detail
     async with reading(request.app[READERS]) as connection:
-        assets, sources = await count_assets(connection, None), await _sources(request, connection)
-    body = {"assets": assets, "sources": sources, "group": request.app[TOPICS].group, **checkpoints}
+        assets, sources = await count_assets_by_source(connection), await _sources(request, connection)
+    body = {"assets": sum(assets.values()), "sources": sources, "group": request.app[TOPICS].group, **checkpoints}
     return Answer(body | {"unavailable": unavailable})
 
 

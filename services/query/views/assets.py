@@ -100,11 +100,15 @@ class AssetPageView(View):
     """A page of assets."""
 
     data: list[AssetView]
-    total: int = Field(description="Assets that fit the filters, on all pages; at most a second old")
+    total: int = Field(description="Assets that fit the filters, on all pages")
     limit: int
     offset: int
     next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null on the last one")
     attribution: list[AttributionView]
+    as_of: AwareDatetime = Field(
+        description="The moment that the page is of: nothing on it is older. At most a tenth of a second before it was asked "
+        "for, longer with very many assets, two seconds at most"
+    )
 
 
 class CountView(View):

@@ -18,7 +18,7 @@ from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
 from libs.kafka.tailing import METADATA_SECONDS, Start, open_end_probe, open_tail
 from libs.postgres.pool import open_pool
-from libs.process.clock import SystemClock
+from libs.process.clock import Clock, SystemClock
 from libs.sources.catalogue import running
 from services.query.access import Access
 from services.query.app import Openers, create_app
@@ -84,7 +84,7 @@ async def created_topics(
 
 @pytest.fixture
 def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str, assets_topic: str) -> Serve:
-    """Start the service, by default with nothing to depend on."""
+    """Start the service, by default with nothing to depend on, and with pages of what was written before they were asked for."""
 
     @asynccontextmanager
     async def serve(
@@ -94,6 +94,8 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str, assets_
         access: Access | None = None,
         sandbox: bool = False,
         taken_within_seconds: float = 1.0,
+        oldest_page_seconds: float = 0.0,
+        clock: Clock = SystemClock(),  # noqa: B008 - without state
         stalled_seconds: float = 180.0,
         kafka_seconds: float = 2.0,
         webhook_url: str | None = None,
@@ -136,10 +138,11 @@ def serve(topics: QueryTopics, cursors_topic: str, incidents_topic: str, assets_
             openers,
             topics=topics,
             access=allowed,
-            clock=SystemClock(),
+            clock=clock,
             sandbox=sandbox,
             stalled_seconds=stalled_seconds,
             taken_within_seconds=taken_within_seconds,
+            oldest_page_seconds=oldest_page_seconds,
             sources=sources,
             stream_clients=stream_clients,
         )

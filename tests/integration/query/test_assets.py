@@ -4,16 +4,19 @@ import asyncio
 import random
 from base64 import urlsafe_b64encode
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from services.query.keys import SEARCHES
-from services.query.searching import AT_ONCE
+from libs.postgres.reading.acquiring import reading
+from libs.process.clock import SystemClock
+from services.query.holding_assets import LONGEST_SECONDS
+from services.query.keys import READERS
 from tests.integration.query.answers import Api, until
+from tests.integration.query.conftest import Serve
 from tests.integration.query.rows import LONG_AGO, AssetRow, QuoteRow, insert_assets, insert_quotes
 
 
@@ -194,7 +197,8 @@ async def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(api: Api, dat
     assert (await api.get("/data/btc", headers=held)).status == 200
     for path in ("/data", "/data/count", "/data/raw/csv"):
         tag = (await api.get(path)).headers["ETag"]
-        assert (await api.get(path, headers={"If-None-Match": f'"other", W/{tag}'})).status == 304
+        for sent in (tag, f'"other", W/{tag.removeprefix("W/")}'):
+            assert (await api.get(path, headers={"If-None-Match": sent})).status == 304
 
 
 async def test_head_answers_like_get_without_a_body(api: Api, database: Any) -> None:
@@ -326,14 +330,42 @@ async def test_a_search_that_cannot_be_is_refused_and_a_cursor_belongs_to_its_se
     assert (await api.get("/data", params={"cursor": cursor, "search": "a0", "limit": "2"})).code == "invalid_cursor"
 
 
-async def test_searches_wait_for_each_other_and_no_page_waits_for_them(api: Api, database: Any) -> None:
-    await insert_assets(database, [AssetRow("btc")])
-    searches = api.client.app[SEARCHES]
-    async with AsyncExitStack() as busy:
-        for _ in range(AT_ONCE):
-            await busy.enter_async_context(searches.turn())
-        late = asyncio.create_task(api.get("/data?search=bt"))
-        assert (await api.get("/data")).body["total"] == 1
-        assert not late.done()
-        assert (await late).code == "busy"
-    assert (await api.get("/data?search=bt")).body["total"] == 1
+class Stopped(SystemClock):
+    """No page gets any older."""
+
+    def monotonic(self) -> float:
+        return 1_000.0
+
+
+async def test_a_page_that_was_rendered_needs_no_connection(serve: Serve, database: Any, database_url: str) -> None:
+    await insert_assets(database, some_assets(60))
+    async with serve(database_url=database_url, oldest_page_seconds=LONGEST_SECONDS, clock=Stopped()) as api:
+        first = await api.get("/data?sort=-price")
+        readers = api.client.app[READERS]
+        async with AsyncExitStack() as taken:
+            for _ in range(readers.pool.get_max_size()):
+                await taken.enter_async_context(reading(readers))
+            again = await api.get("/data?sort=-price")
+            assert (again.status, again.text) == (200, first.text)
+            assert (await api.get("/data/count?source=coingecko")).body["total"] == 30
+            assert (await api.get("/data?symbol=a0001")).status == 503, "none is free"
+
+
+async def test_a_page_says_of_which_moment_it_is_and_its_tag_is_that_of_the_rest(api: Api, database: Any) -> None:
+    await insert_assets(database, [AssetRow("btc"), AssetRow("eth")])
+    for path in ("/data", "/data?symbol=btc", "/data?symbol=nosuch", "/data?search=e&sort=-uid"):
+        before = await database.fetchval("SELECT clock_timestamp()")
+        first, second = await api.get(path), await api.get(path)
+        after = await database.fetchval("SELECT clock_timestamp()")
+        moments = [datetime.fromisoformat(answered.body["as_of"]) for answered in (first, second)]
+        assert before < moments[0] < moments[1] < after
+        assert first.headers["ETag"] == second.headers["ETag"]
+        assert first.headers["ETag"].startswith("W/")
+    await database.execute("UPDATE assets SET version = nextval('asset_versions'), updated_at = now()")
+    assert (await api.get("/data?search=e&sort=-uid")).headers["ETag"] != first.headers["ETag"]
+
+
+async def test_assets_are_sorted_by_the_code_points_of_their_uids(api: Api, database: Any) -> None:
+    uids = ["a", "a-b", "aa", "b", "\u00e4", "\u20bf", "\U0001f680"]
+    await insert_assets(database, [AssetRow(uid) for uid in reversed(uids)])
+    assert await walk(api, 2, sort="uid") == await walk(api, 3, sort="rank") == uids

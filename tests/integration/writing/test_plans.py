@@ -1,5 +1,6 @@
 """That no statement of a chunk costs its length times the table's, whichever plan Postgres made when the table was small."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from libs.postgres.writing import quotes
 from libs.postgres.writing.assets import LOAD_CHANGED_BY, LOAD_GONE_BY
 from libs.postgres.writing.quotes import LOAD_OTHERS
 from libs.postgres.writing.ticks import Tick, stage
-from tests.integration.writing.conftest import numbered, tick
+from tests.integration.writing.conftest import COINGECKO, numbered, tick, write_chunk
 
 
 def filters(plan: dict[str, Any]) -> Iterator[str]:
@@ -43,3 +44,20 @@ async def test_the_other_quotes_of_a_chunk_are_found_by_the_index_though_the_tab
         plan = json.dumps(json.loads(await connection.fetchval(asked)))
     assert "quotes_asset_uid" in plan
     assert "Seq Scan" not in plan
+
+
+async def test_a_new_version_of_an_asset_costs_its_row_and_no_index(pool: Pool) -> None:
+    """An index on anything that changes with a tick would be written for each, and forbid updates within a page (HOT)."""
+    indexes = await pool.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename = 'assets'")
+    assert [row["indexname"] for row in indexes] == ["assets_pkey"]
+    uids = [f"symbol{number:03}" for number in range(300)]
+    await write_chunk(pool, COINGECKO, 0, numbered([tick(uid, uid, rank=1) for uid in uids]))
+    moved = [tick(uid, uid, rank=2, minute=1, price="7") for uid in uids[::20]]  # a page has room for a few
+    assert len((await write_chunk(pool, COINGECKO, 0, numbered(moved, 300))).changed) == len(moved)
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    statement = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'assets'"
+    async with asyncio.timeout(60):
+        while (counted := [tuple(row) for row in await pool.fetch(statement)]) == [(0, 0)]:  # noqa: ASYNC110 statistics come late
+            await asyncio.sleep(0.1)
+    assert counted == [(len(moved), len(moved))]

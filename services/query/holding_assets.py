@@ -1,0 +1,82 @@
+"""The sorted assets as they are now: Postgres is looked at when somebody asks, and at most so often.
+
+Postgres stays the only truth. A page is never older than what is said here, and while Postgres is away there is none.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from libs.postgres.reading.acquiring import PostgresAwayError, Readers, reading
+from libs.postgres.reading.assets import look_at_assets
+from libs.process.clock import Clock
+from services.query.sorted_assets import SortedAssets
+
+USUAL_SECONDS: Final = 0.1
+"""How old pages may be: nobody sees it, and ten looks a second are few beside a thousand pages."""
+COST_MULTIPLE: Final = 20
+"""They may be as old as so many looks last, so that looking takes at most a twentieth of one processor."""
+LONGEST_SECONDS: Final = 2.0
+"""But never older than this. What a look lasts is not only what it costs: Postgres may have stood still meanwhile."""
+ANEW_SECONDS: Final = 3_600.0
+"""How often everything is read anew, whatever the looks say: transaction ids run in a circle, and those of a database that was
+restored are others. The sum of the versions tells of that too, but not as surely as reading does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    ended: float
+    error: PostgresAwayError
+
+
+class HeldAssets:
+    """Looks for one caller while the others wait; nobody waits for more than the look under way and one of their own.
+
+    `longest_seconds`: 0 and everybody gets what Postgres has after they asked.
+    """
+
+    def __init__(self, readers: Readers, clock: Clock, longest_seconds: float = LONGEST_SECONDS) -> None:
+        self._readers = readers
+        self._clock = clock
+        self._longest_seconds = longest_seconds
+        self._looking = asyncio.Lock()
+        self._assets: SortedAssets | None = None
+        self._began = self._read_anew = float("-inf")
+        self._good_for = 0.0
+        self._failure: _Failure | None = None
+
+    async def current(self) -> SortedAssets:
+        """Return the assets, to be read from at once: the next look changes them. Raises PostgresAwayError."""
+        asked = self._clock.monotonic()
+        assets = self._young(asked)
+        if assets is not None:
+            return assets
+        async with self._looking:
+            assets = self._young(asked)
+            if assets is not None:
+                return assets
+            if self._failure is not None and self._failure.ended >= asked:
+                raise type(self._failure.error)(str(self._failure.error)) from self._failure.error
+            return await self._look()
+
+    def _young(self, asked: float) -> SortedAssets | None:
+        """Return what the last look came to, if it began after somebody asked or not long ago."""
+        young = self._began >= asked or self._clock.monotonic() - self._began < self._good_for
+        return self._assets if young else None
+
+    async def _look(self) -> SortedAssets:
+        """Look; all or nothing of it is taken in, also if whoever asked goes away meanwhile."""
+        try:
+            async with reading(self._readers) as connection:
+                began = self._clock.monotonic()
+                assets = self._assets if began - self._read_anew < ANEW_SECONDS else None
+                if assets is None or not assets.take(await look_at_assets(connection, assets.horizon)):
+                    assets = SortedAssets(await look_at_assets(connection, None))
+                    self._read_anew = began
+                self._assets, self._began, self._failure = assets, began, None
+                lasted = self._clock.monotonic() - began
+                self._good_for = min(max(USUAL_SECONDS, COST_MULTIPLE * lasted), self._longest_seconds)
+                return assets
+        except PostgresAwayError as error:
+            self._failure = _Failure(self._clock.monotonic(), error)
+            raise
