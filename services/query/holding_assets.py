@@ -17,7 +17,8 @@ USUAL_SECONDS: Final = 0.1
 COST_MULTIPLE: Final = 20
 """They may be as old as so many looks last, so that looking takes at most a twentieth of one processor."""
 LONGEST_SECONDS: Final = 2.0
-"""But never older than this. What a look lasts is not only what it costs: Postgres may have stood still meanwhile."""
+"""But never older than this. What a look lasts is not only what it costs: Postgres may have stood still meanwhile.
+A look at 15,000 assets lasts some 5 ms while nothing changes, and 150 when thousands of them have changed since."""
 ANEW_SECONDS: Final = 3_600.0
 """How often everything is read anew, whatever the looks say: transaction ids run in a circle, and those of a database that was
 restored are others. The sum of the versions tells of that too, but not as surely as reading does."""

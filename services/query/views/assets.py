@@ -107,7 +107,7 @@ class AssetPageView(View):
     attribution: list[AttributionView]
     as_of: AwareDatetime = Field(
         description="The moment that the page is of: nothing on it is older. At most a tenth of a second before it was asked "
-        "for, longer with very many assets, two seconds at most"
+        "for, or twenty times as long as a look at what has changed takes if that is more, two seconds at most"
     )
 
 
