@@ -20,6 +20,8 @@ SHAPE = """
         AND table_name !~ 'yoyo'
     UNION ALL SELECT tablename, indexname, indexdef, '' FROM pg_indexes WHERE schemaname = 'public' AND tablename !~ 'yoyo'
     UNION ALL SELECT sequence_name, '', '', '' FROM information_schema.sequences WHERE sequence_schema = 'public'
+    UNION ALL SELECT relname, option, '', '' FROM pg_class, unnest(reloptions) AS option
+        WHERE relnamespace = 'public'::regnamespace AND relname !~ 'yoyo'
     ORDER BY 1, 2, 3"""
 
 
