@@ -15,7 +15,8 @@ from services.query.sorted_assets import AssetOrder, SortedAssets
 USUAL_SECONDS: Final = 0.1
 """How old pages may be: nobody sees it, and ten looks a second are few beside a thousand pages."""
 COST_MULTIPLE: Final = 20
-"""They may be as old as so many looks last, so that looking takes at most a twentieth of one processor."""
+"""They may be as old as so many looks last, so that looking again and again takes a twentieth of one processor. The shorter of
+the last two looks is meant: a single one lasts long when much was written before it, or when somebody stood still."""
 LONGEST_SECONDS: Final = 2.0
 """But never older than this. What a look lasts is not only what it costs: Postgres may have stood still meanwhile.
 A look at 15,000 assets lasts some 5 ms while nothing changes, and 150 when thousands of them have changed since."""
@@ -43,7 +44,7 @@ class HeldAssets:
         self._looking = asyncio.Lock()
         self._assets: SortedAssets | None = None
         self._began = self._read_anew = float("-inf")
-        self._good_for = 0.0
+        self._good_for = self._lasted = 0.0
         self._failure: _Failure | None = None
 
     async def current(self, order: AssetOrder, source: str | None = None) -> SortedAssets:
@@ -80,7 +81,8 @@ class HeldAssets:
                     self._read_anew = began
                 self._assets, self._began, self._failure = assets, began, None
                 lasted = self._clock.monotonic() - began
-                self._good_for = min(max(USUAL_SECONDS, COST_MULTIPLE * lasted), self._longest_seconds)
+                self._good_for = min(max(USUAL_SECONDS, COST_MULTIPLE * min(lasted, self._lasted)), self._longest_seconds)
+                self._lasted = lasted
                 return assets
         except PostgresAwayError as error:
             self._failure = _Failure(self._clock.monotonic(), error)

@@ -73,18 +73,30 @@ async def test_what_was_seen_is_good_for_a_tenth_of_a_second_and_no_longer(datab
     assert pytest.approx(0.1) == USUAL_SECONDS
 
 
-@pytest.mark.parametrize(("lasted", "good_for"), [(0.02, COST_MULTIPLE * 0.02), (1.0, LONGEST_SECONDS)])
-async def test_looking_takes_a_twentieth_of_the_time_but_nothing_gets_older_than_two_seconds(
-    database: Any, readers: Readers, lasted: float, good_for: float
+@pytest.mark.parametrize(
+    ("lasted", "good_for"),
+    [
+        ((0.02, 0.03), COST_MULTIPLE * 0.02),
+        ((1.0, 1.0), LONGEST_SECONDS),
+        ((0.0, 1.0), USUAL_SECONDS),  # a single one that is slow stretches nothing, neither at once nor after
+        ((1.0,), USUAL_SECONDS),
+        ((1.0, 1.0, 0.0), USUAL_SECONDS),
+    ],
+)
+async def test_looks_that_are_slow_again_and_again_are_fewer_but_nothing_gets_older_than_two_seconds(
+    database: Any, readers: Readers, lasted: tuple[float, ...], good_for: float
 ) -> None:
-    clock = Played(step=lasted)
+    clock = Played()
     held = HeldAssets(readers, clock)
-    assert await uids(held) == []
-    began, clock.step = clock.now - lasted, 0.0
+    for clock.step in lasted:
+        clock.now += LONGEST_SECONDS
+        assert await uids(held) == []
+    began, clock.step = clock.now - lasted[-1], 0.0
     await insert_assets(database, [AssetRow("a")])
-    clock.now = began + good_for - 0.001
-    assert await uids(held) == []
-    clock.now = began + good_for + 0.001
+    if clock.now < began + good_for:
+        clock.now = began + good_for - 0.001
+        assert await uids(held) == []
+        clock.now += 0.002
     assert await uids(held) == ["a"]
 
 
