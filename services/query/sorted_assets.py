@@ -67,7 +67,7 @@ class AssetPage:
 
 @dataclass(frozen=True, slots=True)
 class FoundAssets:
-    """A page: at most `limit` keys, how many there are on all pages, where it ends if it is full, and of which moment it is."""
+    """A page: at most `limit` keys, how many there are on all pages, where it ends if others follow, and its moment."""
 
     keys: Sequence[AssetKey]
     total: int
@@ -177,7 +177,7 @@ class SortedAssets:
             )
         begin = page.offset if page.after is None else rows.behind(page.after, descending=page.descending)
         entries = rows.between(begin, begin + page.limit, descending=page.descending)
-        end = Place(*entries[-1][1:3]) if len(entries) == page.limit else None
+        end = Place(*entries[-1][1:3]) if entries and begin + len(entries) < len(rows) else None
         return FoundAssets([entry[3].key for entry in entries], len(rows), end, as_of)
 
     def _sorted(self, order: AssetOrder, source: str | None) -> "_SortedList":

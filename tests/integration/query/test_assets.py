@@ -62,6 +62,7 @@ async def walk(api: Api, limit: int, **query: str) -> list[str]:
     cursor: dict[str, str] = {}
     while True:
         page = (await api.get("/data", params={**query, **cursor, "limit": str(limit)})).body
+        assert page["data"] or not cursor, "no page leads to an empty one"
         seen += [asset["asset_uid"] for asset in page["data"]]
         if page["next_cursor"] is None:
             return seen
@@ -77,6 +78,7 @@ async def test_every_order_is_the_same_by_cursor_and_by_offset_with_nulls_last(
     await insert_assets(database, assets)
     expected = expected_order(assets, sign + sort)
     assert await walk(api, 7, sort=sign + sort) == expected
+    assert await walk(api, 10, sort=sign + sort) == expected
     by_offset: list[str] = []
     for offset in range(0, 105, 15):
         page = (await api.get("/data", params={"sort": sign + sort, "offset": str(offset), "limit": "15"})).body

@@ -107,6 +107,7 @@ async def check(assets: SortedAssets, held: Mapping[str, AssetKey]) -> None:
         for offset in range(len(rows) + 2):
             found = await page_of(assets, replace(page, offset=offset))
             assert (found.keys, found.total) == (rows[offset : offset + page.limit], len(rows)), page
+            assert (found.end is None) == (offset + page.limit >= len(rows)), "the last page says that it is the last"
         assert [key async for key in walked(assets, page)] == rows, page
     await assets.sort(AssetOrder.UID, "csv")
     assert assets.count(None) == len(held)
