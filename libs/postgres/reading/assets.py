@@ -13,9 +13,12 @@ snapshot that a look has seen:
   all through a transaction; the three that are no transaction's are as old as can be. Ages compare rightly up to 2 billion,
   so a row that was written longer ago may be told again, and none is left out.
 
-So `age(xmin) <= age(horizon)` are the rows that the look before may not have seen; and those of a transaction that another one
-outlasted, once more. Rows that were deleted do not come: `assets` and `versions`, of the same snapshot, tell whether whoever
-holds the keys holds any that are gone.
+So `age(xmin) <= age(horizon)` are the rows that the look before may not have seen. While a transaction that has an id runs, in
+whatever database of the cluster, or stands prepared and forgotten, all that was written since it began is told at each look
+again: dearer, never wrong.
+
+Rows that were deleted do not come: `assets` and `versions`, of the same snapshot, tell whether whoever holds the keys holds any
+that are gone.
 
 What a look costs Postgres when no asset has changed since, and when all have, by EXPLAIN (ANALYZE, BUFFERS) on two busy cores
 with 128 MB of shared buffers: 15,000 fresh assets (7 MiB) 4 to 7 and 33 to 69 ms; after ten updates of all before any vacuum

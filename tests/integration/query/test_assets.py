@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
@@ -199,8 +200,9 @@ async def test_an_unchanged_answer_is_304_and_a_changed_one_is_not(api: Api, dat
     assert (await api.get("/data/btc", headers=held)).status == 200
     for path in ("/data", "/data/count", "/data/raw/csv"):
         tag = (await api.get(path)).headers["ETag"]
-        for sent in (tag, f'"other", W/{tag.removeprefix("W/")}'):
-            assert (await api.get(path, headers={"If-None-Match": sent})).status == 304
+        for sent, coding in product((tag, f'"other", W/{tag.removeprefix("W/")}'), ("identity", "gzip, br")):
+            again = await api.get(path, headers={"If-None-Match": sent, "Accept-Encoding": coding})
+            assert (again.status, again.headers["ETag"]) == (304, tag)
 
 
 async def test_head_answers_like_get_without_a_body(api: Api, database: Any) -> None:
