@@ -69,7 +69,7 @@ class AssetKey(NamedTuple):
 class AssetsSeen:
     """What one snapshot showed: `assets` and the sum of their `versions`, of all; `keys` of those that may be new.
 
-    `as_of`: all that was committed by then was seen. `horizon`: where the next look begins.
+    `as_of`: all that was committed by then was seen; on a standby, what it had replayed. `horizon`: where the next look begins.
     """
 
     horizon: str
