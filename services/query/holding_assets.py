@@ -10,12 +10,13 @@ from typing import Final
 from libs.postgres.reading.acquiring import PostgresAwayError, Readers, reading
 from libs.postgres.reading.assets import look_at_assets
 from libs.process.clock import Clock
-from services.query.sorted_assets import SortedAssets
+from services.query.sorted_assets import AssetOrder, SortedAssets
 
 USUAL_SECONDS: Final = 0.1
 """How old pages may be: nobody sees it, and ten looks a second are few beside a thousand pages."""
 COST_MULTIPLE: Final = 20
-"""They may be as old as so many looks last, so that looking takes at most a twentieth of one processor."""
+"""They may be as old as so many looks last, so that looking again and again takes a twentieth of one processor. The shorter of
+the last two looks is meant: a single one lasts long when much was written before it, or when somebody stood still."""
 LONGEST_SECONDS: Final = 2.0
 """But never older than this. What a look lasts is not only what it costs: Postgres may have stood still meanwhile.
 A look at 15,000 assets lasts some 5 ms while nothing changes, and 150 when thousands of them have changed since."""
@@ -43,22 +44,23 @@ class HeldAssets:
         self._looking = asyncio.Lock()
         self._assets: SortedAssets | None = None
         self._began = self._read_anew = float("-inf")
-        self._good_for = 0.0
+        self._good_for = self._lasted = 0.0
         self._failure: _Failure | None = None
 
-    async def current(self) -> SortedAssets:
-        """Return the assets, to be read from at once: the next look changes them. Raises PostgresAwayError."""
+    async def current(self, order: AssetOrder, source: str | None = None) -> SortedAssets:
+        """Return the assets, sorted, to be read from at once: the next look changes them. Raises PostgresAwayError."""
         asked = self._clock.monotonic()
         assets = self._young(asked)
-        if assets is not None:
+        if assets is not None and assets.is_sorted(order, source):
             return assets
         async with self._looking:
             assets = self._young(asked)
-            if assets is not None:
-                return assets
-            if self._failure is not None and self._failure.ended >= asked:
-                raise type(self._failure.error)(str(self._failure.error)) from self._failure.error
-            return await self._look()
+            if assets is None:
+                if self._failure is not None and self._failure.ended >= asked:
+                    raise type(self._failure.error)(str(self._failure.error)) from self._failure.error
+                assets = await self._look()
+            await assets.sort(order, source)
+            return assets
 
     def _young(self, asked: float) -> SortedAssets | None:
         """Return what the last look came to, if it began after somebody asked or not long ago."""
@@ -71,12 +73,16 @@ class HeldAssets:
             async with reading(self._readers) as connection:
                 began = self._clock.monotonic()
                 assets = self._assets if began - self._read_anew < ANEW_SECONDS else None
-                if assets is None or not assets.take(await look_at_assets(connection, assets.horizon)):
-                    assets = SortedAssets(await look_at_assets(connection, None))
+                seen = await look_at_assets(connection, None if assets is None else assets.horizon)
+                if assets is None or not await assets.take(seen):
+                    seen = seen if assets is None else await look_at_assets(connection, None)
+                    assets = SortedAssets()
+                    await assets.take(seen)
                     self._read_anew = began
                 self._assets, self._began, self._failure = assets, began, None
                 lasted = self._clock.monotonic() - began
-                self._good_for = min(max(USUAL_SECONDS, COST_MULTIPLE * lasted), self._longest_seconds)
+                self._good_for = min(max(USUAL_SECONDS, COST_MULTIPLE * min(lasted, self._lasted)), self._longest_seconds)
+                self._lasted = lasted
                 return assets
         except PostgresAwayError as error:
             self._failure = _Failure(self._clock.monotonic(), error)

@@ -64,7 +64,8 @@ async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
     page = _page(asked)
     if asked.symbol is not None:
         return await _by_symbol(request, asked, asked.symbol)
-    found = (await request.app[HELD_ASSETS].current()).page(page)
+    assets = await request.app[HELD_ASSETS].current(page.order, page.source)
+    found = await assets.page(page)
     data = await request.app[RENDERED_ASSETS].of(found.keys)
     next_cursor = None if found.end is None else encode_cursor(_bound_to(asked), *found.end)
     return _answer(asked, data, found.total, next_cursor, found.as_of)
@@ -72,7 +73,7 @@ async def list_assets(request: web.Request, asked: AssetsAsked) -> Answer:
 
 async def count(request: web.Request, asked: CountAsked) -> Answer:
     """Return how many assets there are."""
-    total = (await request.app[HELD_ASSETS].current()).count(asked.source)
+    total = (await request.app[HELD_ASSETS].current(AssetOrder.UID, asked.source)).count(asked.source)
     return Answer({"total": total, "source": asked.source, "attribution": ATTRIBUTION})
 
 

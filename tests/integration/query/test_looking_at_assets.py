@@ -133,7 +133,7 @@ async def test_whatever_overlaps_commits_late_or_rolls_back_the_pages_are_those_
     reader, *connections = three
     await reader.execute("TRUNCATE assets")
     writers = [Writer(connection) for connection in connections]
-    assets = SortedAssets(await look_at_assets(reader, None))
+    assets = await anew(reader)
     for step in [*steps, "look", "end", "look"]:
         match step:
             case "look":
@@ -155,10 +155,16 @@ async def looked(reader: Any, assets: SortedAssets, writers: Sequence[Writer]) -
     has_deleted = any(writer.has_deleted for writer in writers)
     for writer in writers:
         writer.has_deleted = False
-    if assets.take(await look_at_assets(reader, assets.horizon)):
+    if await assets.take(await look_at_assets(reader, assets.horizon)):
         return assets
     assert has_deleted
-    return SortedAssets(await look_at_assets(reader, None))
+    return await anew(reader)
+
+
+async def anew(reader: Any) -> SortedAssets:
+    assets = SortedAssets()
+    assert await assets.take(await look_at_assets(reader, None))
+    return assets
 
 
 async def check(reader: Any, assets: SortedAssets) -> None:
@@ -168,16 +174,17 @@ async def check(reader: Any, assets: SortedAssets) -> None:
         fit = [row for row in rows if source in {None, row["source"]} and (search is None or row[f"found_{search}"])]
         expected = [tuple(row)[:3] for row in sorted(fit, key=lambda row: row[f"{order}_{way}"])]
         page = AssetPage(order, descending, limit=3, source=source, search=search)
-        found = [assets.page(replace(page, offset=offset)) for offset in range(0, len(expected) + 1, 3)]
+        await assets.sort(order, source)
+        found = [await assets.page(replace(page, offset=offset)) for offset in range(0, len(expected) + 1, 3)]
         assert [key[:3] for each in found for key in each.keys] == expected, page
         assert {each.total for each in found} == {len(expected)}
-        assert [key[:3] for key in walked(assets, page)] == expected, page
+        assert [key[:3] for key in await walked(assets, page)] == expected, page
 
 
-def walked(assets: SortedAssets, page: AssetPage) -> list[AssetKey]:
+async def walked(assets: SortedAssets, page: AssetPage) -> list[AssetKey]:
     keys: list[AssetKey] = []
     while True:
-        found = assets.page(page)
+        found = await assets.page(page)
         keys += found.keys
         if found.end is None:
             return keys
