@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from services.query.problems import InvalidCursorError
-from services.query.sorted_assets import AssetOrder, KeyValue
+from services.query.sorted_list import AssetOrder, KeyValue
 
 LONGEST_CURSOR = 1_000
 _LARGEST_RANK = 2**31 - 1

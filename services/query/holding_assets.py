@@ -10,7 +10,8 @@ from typing import Final
 from libs.postgres.reading.acquiring import PostgresAwayError, Readers, reading
 from libs.postgres.reading.assets import look_at_assets
 from libs.process.clock import Clock
-from services.query.sorted_assets import AssetOrder, SortedAssets
+from services.query.sorted_assets import SortedAssets
+from services.query.sorted_list import AssetOrder
 
 USUAL_SECONDS: Final = 0.1
 """How old pages may be: nobody sees it, and ten looks a second are few beside a thousand pages."""

@@ -16,7 +16,8 @@ from services.query.keys import GATHERED_ASSETS, HELD_ASSETS, READERS, RENDERED_
 from services.query.parameters import CursorText, Limit, Offset, SearchText, SourceFilter, Symbol
 from services.query.problems import AssetNotFoundError, InvalidParameterError
 from services.query.rendering import ATTRIBUTION, Answer
-from services.query.sorted_assets import AssetOrder, AssetPage, Place
+from services.query.sorted_assets import AssetPage
+from services.query.sorted_list import AssetOrder, Place
 from services.query.views.assets import asset_body, asset_detail_body
 
 Sort = Literal[

@@ -13,7 +13,8 @@ from libs.postgres.pool import open_pool
 from libs.postgres.reading.acquiring import PostgresAwayError, Readers, readers_of
 from libs.process.clock import SystemClock
 from services.query.holding_assets import ANEW_SECONDS, COST_MULTIPLE, LONGEST_SECONDS, USUAL_SECONDS, HeldAssets
-from services.query.sorted_assets import AssetOrder, AssetPage
+from services.query.sorted_assets import AssetPage
+from services.query.sorted_list import AssetOrder
 from tests.integration.query.answers import until
 from tests.integration.query.rows import AssetRow, insert_assets
 

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.postgres.reading.assets import AssetKey, look_at_assets
-from services.query.sorted_assets import AssetOrder, AssetPage, SortedAssets
+from services.query.sorted_assets import AssetPage, SortedAssets
+from services.query.sorted_list import AssetOrder
 from tests.integration.query.answers import until
 from tests.integration.query.rows import AssetRow, connect, insert_assets
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.postgres.reading.assets import AssetKey, AssetsSeen
-from services.query.sorted_assets import SLICE, AssetOrder, AssetPage, FoundAssets, Place, SortedAssets
+from services.query.sorted_assets import AssetPage, FoundAssets, SortedAssets
+from services.query.sorted_list import SLICE, AssetOrder, Place
 
 MOMENT = datetime(2026, 7, 1, tzinfo=UTC)
 UIDS = ("a", "aa", "b", "straße", "ä", "z", "₿", "🚀")
