@@ -84,7 +84,9 @@ MERGE_ALL: Final = _MERGE.format(and_which="")
 MERGE_OVER: Final = _MERGE.format(and_which=_OVER_OR_THERE)
 """The same, but for the open hours that have no row."""
 
-# A row that is there is whole. The key of quote_history serves: for each hour one walk through its partition.
+# A row that is there is whole, and has as many ticks as there are, or more: late ones. Fewer are in one that a version made which
+# knew of no open hours, beside this one or after it, of the tick that it had (docs/operations.md): it is made anew. The key of
+# quote_history serves: for each hour one walk through its partition.
 _CLOSE: Final = _INSERT.format(
     made=f"""
         SELECT hour.source, hour.source_id, hour.started_at, folded.*
@@ -97,7 +99,12 @@ _CLOSE: Final = _INSERT.format(
             HAVING count(*) > 0
         ) AS folded
     """,  # noqa: S608 - our own parts
-    met="DO NOTHING",
+    met="""DO UPDATE SET (
+        open, high, low, close, ticks, open_at, open_fetched_at, open_tick_id, close_at, close_fetched_at, close_tick_id
+    ) = (
+        excluded.open, excluded.high, excluded.low, excluded.close, excluded.ticks, excluded.open_at, excluded.open_fetched_at,
+        excluded.open_tick_id, excluded.close_at, excluded.close_fetched_at, excluded.close_tick_id)
+    WHERE held.ticks < excluded.ticks""",
 )
 _OPEN: Final = f"""(
             SELECT source, source_id, {hour_of("source_updated_at")} AS started_at FROM quotes WHERE {{which}}

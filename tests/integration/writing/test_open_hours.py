@@ -81,6 +81,14 @@ async def test_an_hours_edge_belongs_to_the_hour_that_begins(pool: Pool) -> None
     await holds(pool, [last, first, *same])
 
 
+async def test_what_comes_late_by_one_tick_at_the_hours_edge_has_a_row(pool: Pool) -> None:
+    edge, late = told((60, "6")), told((30, "1"))
+    await write(pool, edge)
+    await write(pool, late)
+    assert await rows_in(pool) == {(BITCOIN, START): candle(1, 1, 1, 1, 1)}
+    await holds(pool, edge + late)
+
+
 @pytest.mark.parametrize("before", [[], [(10, "9")], [(10, None)], [(400, "9")]], ids=["new", "priced", "no price", "ahead"])
 async def test_a_chunk_may_hold_many_hours_of_a_listing_and_what_was_told_before(
     pool: Pool, before: list[tuple[int, str | None]]
@@ -120,6 +128,18 @@ async def test_a_row_that_an_older_version_left_of_the_open_hour_takes_the_ticks
     assert await rows_in(pool) == {(BITCOIN, START): candle(5, 9, 3, 9, 3)}
     await write(pool, ticks[3:])
     await holds(pool, ticks)
+
+
+async def test_a_row_of_some_ticks_that_an_older_version_made_beside_this_one_is_mended_when_the_hour_is_over(pool: Pool) -> None:
+    """It knows of no open hour, and makes a row of the tick that it has."""
+    held, (later_one,), (moved,) = told((10, "5"), (20, "1"), (30, "3")), told((40, "2")), told((70, "6"))
+    await write(pool, held)
+    await pool.execute(ROWS_OF_OPEN_HOURS)
+    await pool.execute("UPDATE candles_1h SET (open, high, low, close, ticks, open_at) = (3, 3, 3, 3, 1, close_at)")
+    await write(pool, [later_one])
+    assert await rows_in(pool) == {(BITCOIN, START): candle(3, 3, 2, 2, 2)}
+    await write(pool, [moved])
+    await holds(pool, [*held, later_one, moved])
 
 
 async def test_a_rebuild_that_leaves_the_history_leaves_a_row_of_each_open_hour(pool: Pool) -> None:
@@ -203,6 +223,9 @@ async def test_a_late_tick_of_the_open_hour_finds_it_whole_while_the_late_day_is
     await write(pool, [*late, *ticks], later(4))
     assert await rows_in(pool) == candles_of(quotes_of([*ticks, *late]), HOUR) == await candles_in(pool)
     assert len(await ticks_in(pool)) == 2
+    now = told((4 * 1440, "9"))
+    await write(pool, now, later(4))
+    await holds(pool, [*ticks, *late, *now])
 
 
 async def test_who_leaves_an_hour_whose_day_is_past_keeping_closes_it_with_what_is_there(pool: Pool) -> None:
