@@ -1,6 +1,7 @@
 """An hour becomes a row once, when it is over for its listing; until then its candle is its ticks."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -180,19 +181,22 @@ async def waiting(pool: Pool, sessions: int) -> None:
 
 
 async def test_many_workers_at_the_same_listings_keep_what_is_promised(pool: Pool) -> None:
-    ticks = [
-        tick(listing, uid, minute=minute, price=str(1 + (minute * 7 + place) % 13))
-        for place, (listing, uid) in enumerate(
-            (listing, uid) for listing in ("bitcoin", "ether") for uid in ("btc", "eth", "sol")
-        )
-        for minute in range(place, 400, 11)
-    ]
-    chunks = [ticks[first::40] for first in range(40)]
+    """Each has its own symbol and with that its own locks; they meet at the listings, which change their symbol all the time."""
+    shuffled = random.Random(7).sample(range(400), 200)
+    by_uid = {
+        uid: [
+            tick(listing, uid, minute=minute, price=str(1 + minute % 13))
+            for minute in shuffled[place::3]
+            for listing in ("bitcoin", "ether")
+        ]
+        for place, uid in enumerate(("btc", "eth", "sol"))
+    }
     async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
-        for first in range(5):
-            tasks.create_task(write_all(pool, chunks[first::5]))
-    await holds(pool, ticks)
-    assert await ticks_in(pool) == ticks_of(quotes_of(ticks))
+        for ticks in by_uid.values():
+            tasks.create_task(write_all(pool, [ticks[first : first + 9] for first in range(0, len(ticks), 9)]))
+    told_in_all = [one for ticks in by_uid.values() for one in ticks]
+    await holds(pool, told_in_all)
+    assert await ticks_in(pool) == ticks_of(quotes_of(told_in_all))
 
 
 async def write_all(pool: Pool, chunks: Sequence[Sequence[Tick]]) -> None:
@@ -211,6 +215,14 @@ async def test_a_listing_that_falls_silent_has_its_last_hour_as_a_row_when_its_d
     await write(pool, late, later(5))
     await write(pool, told((5 * 1440, "9")), later(5))
     assert await promises_broken(pool, quotes_of([*ticks, *late, *told((5 * 1440, "9"))])) == {}
+
+
+async def test_a_month_whose_partition_is_not_there_gets_one_when_a_day_of_it_is_dropped(pool: Pool) -> None:
+    ticks = told((10, "5"))
+    await write(pool, ticks, SHORT)
+    await pool.execute("DROP TABLE candles_1h_202607")
+    assert await drop_old(pool, START + 5 * DAY) == [TODAY.name]
+    assert await rows_in(pool) == candles_of(quotes_of(ticks), HOUR)
 
 
 async def test_a_late_tick_of_the_open_hour_finds_it_whole_while_the_late_day_is_still_there(pool: Pool) -> None:
