@@ -259,6 +259,14 @@ def candles_follow_from_ticks(evidence: Evidence) -> list[str]:
     return wrong
 
 
+def only_an_open_hour_has_no_row(evidence: Evidence) -> list[str]:
+    """That of its listing's newest quote. Rows are whole, and so are the candles of open hours: candles_follow_from_ticks."""
+    held = evidence.tables
+    priced = {(place[0], bucket_at(place[1], HOUR)) for place, tick in held.history.items() if tick.price is not None}
+    open_hours = {(listing, bucket_at(quote.source_updated_at, HOUR)) for listing, quote in held.quotes.items()}
+    return [f"{listing} at {at} has ticks and no row, and is over" for listing, at in priced - held.hours - open_hours]
+
+
 def _candle_of(ticks: list[tuple[Tick, HeldTick]]) -> HeldCandle | None:
     if not ticks:
         return None
@@ -300,6 +308,7 @@ DOUBLED: tuple[Invariant, ...] = (
     every_shard_reports_once,
     nothing_of_a_failed_shard_is_published,
     candles_follow_from_ticks,
+    only_an_open_hour_has_no_row,
 )
 OTHERS: tuple[Invariant, ...] = (
     what_became_of_ticks_is_counted_as_that,

@@ -59,6 +59,9 @@ class Tables:
     late: frozenset[Tick]
     """Those whose day is past keeping."""
     candles: Mapping[tuple[Listing, datetime], HeldCandle]
+    """Rows, and open hours folded from their ticks."""
+    hours: frozenset[tuple[Listing, datetime]]
+    """Those that are rows."""
 
 
 async def read_tables(database_url: str) -> Tables:
@@ -98,8 +101,9 @@ async def _read(connection: "asyncpg.Connection[asyncpg.Record]") -> Tables:
     outcomes = Counter({name: sum(row[name] for row in progress) for name in ("stored", "duplicate", "dead_lettered")})
     history, late, candles = [
         await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own constants
-        for table in ("quote_history", "late_ticks", "candles_1h")
+        for table in ("quote_history", "late_ticks", "candles_1h_all")
     ]
+    hours = await connection.fetch("SELECT source, source_id, started_at FROM candles_1h")
     return Tables(
         *(raw, rows, {quote.listing: quote for quote in quotes}, assets, runs, counted, outcomes),
         history={_tick(row): HeldTick(row["price_usd"], row["first_fetched_at"], row["fetched_at"]) for row in history},
@@ -108,6 +112,7 @@ async def _read(connection: "asyncpg.Connection[asyncpg.Record]") -> Tables:
             (Listing(row["source"], row["source_id"]), row["started_at"]): HeldCandle(*(row[name] for name in HeldCandle._fields))
             for row in candles
         },
+        hours=frozenset((Listing(row["source"], row["source_id"]), row["started_at"]) for row in hours),
     )
 
 

@@ -75,6 +75,7 @@ def good() -> Evidence:
         history={place_of(one): HeldTick(Decimal(one.price_usd or 0), one.fetched_at, one.fetched_at) for one in (OLD, NEW)},
         late=frozenset(),
         candles={(one.listing, bucket_at(one.source_updated_at, HOUR)): candle_of(one) for one in (OLD, NEW)},
+        hours=frozenset({(OLD.listing, bucket_at(OLD.source_updated_at, HOUR))}),
     )
     samples = [Sample({(RAW, 0): 1}, {"coingecko": 1}), Sample({(RAW, 0): 2}, {"coingecko": 2})]
     return Evidence(ledger, tables, {NEW.listing: NEW.tick_id}, frozenset({RUN}), {"coingecko": 1}, samples)
@@ -140,6 +141,7 @@ WRONG: dict[str, Callable[[Evidence], Evidence]] = {
     "candles_follow_from_ticks": lambda held: with_tables(
         held, candles={place: candle._replace(ticks=2) for place, candle in held.tables.candles.items()}
     ),
+    "only_an_open_hour_has_no_row": lambda held: with_tables(held, hours=frozenset()),
     "every_request_was_counted": lambda held: replace(held, requests={"coingecko": 2}),
 }
 

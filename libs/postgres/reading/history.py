@@ -1,8 +1,9 @@
 """Reading the history: the ticks of listings, and their candles, those of several listings merged into an asset's.
 
-Candles of an hour are kept; those of a day are folded from them, those of minutes from the ticks. Whatever they are folded
-from, the result is the same: the earliest quote opens, the latest closes (libs.domain.quotes.freshness). Where two listings
-speak of one moment, the one that is named first counts, as in an asset's values.
+Candles of an hour are rows once the hour is over for its listing; that of its open hour (libs.postgres.writing.candles) is folded
+from its ticks, that of a day from those of hours, that of a minute from ticks. Whatever they are folded from, the result is the
+same: the earliest quote opens, the latest closes (libs.domain.quotes.freshness). Where two listings speak of one moment, the one
+that is named first counts, as in an asset's values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,26 +17,27 @@ import msgspec
 from libs.domain.candles import Interval, Series, Span
 from libs.domain.identity import Listing
 from libs.postgres.pool import Connection
+from libs.postgres.reading.open_hours import OF_THE_LISTING, OPEN_HOUR, of_the_open_hour
 from libs.postgres.reading.rows import Row
 from libs.sources.catalogue import PRIORITIES
 
 # The primary keys serve each of these: for each listing one walk through the partitions of the time that is asked for.
 _LISTINGS: Final = """
     unnest($1::text[], $2::text[]) WITH ORDINALITY AS listing (source, source_id, place)"""
-_OF_THE_LISTING: Final = """
-    source = listing.source COLLATE "C" AND source_id = listing.source_id COLLATE "C\""""
-
-_TICKS: Final = f"""
+_AS_CANDLES: Final = """
     SELECT event_time AS at, price_usd AS open, price_usd AS high, price_usd AS low, price_usd AS close, 1 AS ticks,
         event_time AS open_at, first_fetched_at AS open_fetched_at, tick_id AS open_tick_id,
-        event_time AS close_at, fetched_at AS close_fetched_at, tick_id AS close_tick_id
+        event_time AS close_at, fetched_at AS close_fetched_at, tick_id AS close_tick_id"""
+_TICKS: Final = f"""{_AS_CANDLES}
     FROM quote_history
-    WHERE {_OF_THE_LISTING} AND price_usd IS NOT NULL AND event_time >= $3 AND event_time < $4"""  # noqa: S608 - our own parts
+    WHERE {OF_THE_LISTING} AND price_usd IS NOT NULL AND event_time >= $3 AND event_time < $4"""
 _HOURS: Final = f"""
     SELECT started_at AS at, open, high, low, close, ticks,
         open_at, open_fetched_at, open_tick_id, close_at, close_fetched_at, close_tick_id
     FROM candles_1h
-    WHERE {_OF_THE_LISTING} AND started_at >= $3 AND started_at < $4"""  # noqa: S608 - our own parts
+    WHERE {OF_THE_LISTING} AND started_at >= $3 AND started_at < $4
+    UNION ALL{_AS_CANDLES}
+    FROM {of_the_open_hour("$3", "$4")}"""  # noqa: S608 - our own parts
 _FOLDED: Final = """
     SELECT date_bin($5, at, '1970-01-01 00:00Z') AS started_at,
         trim_scale((array_agg(open ORDER BY open_at, place, open_fetched_at, open_tick_id))[1])::text AS open,
@@ -47,14 +49,35 @@ _FOLDED: Final = """
 
 # The next event from $3 on, and the last before it.
 _AROUND: Final = """
-    SELECT max(before) AS before, min(behind) AS behind
+    SELECT max({before}) AS before, min({behind}) AS behind
     FROM {listings}
     LEFT JOIN LATERAL (
         SELECT {at} AS before FROM {table} WHERE {of_the_listing} AND {at} < $3{priced} ORDER BY {at} DESC LIMIT 1
     ) AS earlier ON true
     LEFT JOIN LATERAL (
         SELECT {at} AS behind FROM {table} WHERE {of_the_listing} AND {at} >= $3{priced} ORDER BY {at} LIMIT 1
-    ) AS later ON true"""
+    ) AS later ON true{joined}"""
+_AROUND_TICKS: Final = _AROUND.format(
+    listings=_LISTINGS,
+    of_the_listing=OF_THE_LISTING,
+    table="quote_history",
+    at="event_time",
+    priced=" AND price_usd IS NOT NULL",
+    before="before",
+    behind="behind",
+    joined="",
+)
+_AROUND_HOURS: Final = _AROUND.format(
+    listings=_LISTINGS,
+    of_the_listing=OF_THE_LISTING,
+    table="candles_1h",
+    at="started_at",
+    priced="",
+    before="greatest(before, CASE WHEN open_hour < $3 THEN open_hour END)",
+    behind="least(behind, CASE WHEN open_hour >= $3 THEN open_hour END)",
+    joined=f"""
+    LEFT JOIN LATERAL ({OPEN_HOUR}) AS open ON true""",
+)
 
 
 class _Statements(NamedTuple):
@@ -62,13 +85,8 @@ class _Statements(NamedTuple):
     around: str
 
 
-def _statements(parts: str, table: str, at: str, priced: str) -> _Statements:
-    around = _AROUND.format(listings=_LISTINGS, of_the_listing=_OF_THE_LISTING, table=table, at=at, priced=priced)
-    return _Statements(_FOLDED.format(listings=_LISTINGS, parts=parts), around)
-
-
-_FROM_TICKS: Final = _statements(_TICKS, "quote_history", "event_time", " AND price_usd IS NOT NULL")
-_FROM_HOURS: Final = _statements(_HOURS, "candles_1h", "started_at", "")
+_FROM_TICKS: Final = _Statements(_FOLDED.format(listings=_LISTINGS, parts=_TICKS), _AROUND_TICKS)
+_FROM_HOURS: Final = _Statements(_FOLDED.format(listings=_LISTINGS, parts=_HOURS), _AROUND_HOURS)
 STATEMENTS: Final[Mapping[Interval, _Statements]] = {
     Interval.MINUTE: _FROM_TICKS,
     Interval.FIVE_MINUTES: _FROM_TICKS,
@@ -120,10 +138,10 @@ _PAGE_OF_TICKS: Final = """
         ORDER BY event_time, tick_id LIMIT $5
     ) AS tick
     ORDER BY event_time, tick_id LIMIT $5"""
-FIRST_TICKS: Final = _PAGE_OF_TICKS.format(listings=_LISTINGS, of_the_listing=_OF_THE_LISTING, after="")
+FIRST_TICKS: Final = _PAGE_OF_TICKS.format(listings=_LISTINGS, of_the_listing=OF_THE_LISTING, after="")
 NEXT_TICKS: Final = _PAGE_OF_TICKS.format(
     listings=_LISTINGS,
-    of_the_listing=_OF_THE_LISTING,
+    of_the_listing=OF_THE_LISTING,
     after=" AND (event_time, tick_id) > ($3, $6)",
 )
 

@@ -9,18 +9,20 @@ from typing import Final
 
 from libs.domain.candles import Interval, Span
 from libs.postgres.pool import Connection
+from libs.postgres.reading.open_hours import OF_THE_LISTING, of_the_open_hour
 from libs.postgres.reading.rows import Row
 from libs.sources.catalogue import PRIORITIES
 
-# The primary keys serve both: for each listing one walk through the partitions of the time that is asked for.
-_OF_TICKS: Final = """
-    SELECT event_time AS at, price_usd AS close, fetched_at, tick_id FROM quote_history
-    WHERE source = listing.source COLLATE "C" AND source_id = listing.source_id COLLATE "C"
-        AND price_usd IS NOT NULL AND event_time >= $2 AND event_time < $3"""
-_OF_HOURS: Final = """
+# The primary keys serve each: for each listing one walk through the partitions of the time that is asked for.
+_AS_CLOSES: Final = """
+    SELECT event_time AS at, price_usd AS close, fetched_at, tick_id"""
+_OF_TICKS: Final = f"""{_AS_CLOSES}
+    FROM quote_history WHERE {OF_THE_LISTING} AND price_usd IS NOT NULL AND event_time >= $2 AND event_time < $3"""
+_OF_HOURS: Final = f"""
     SELECT close_at AS at, close, close_fetched_at AS fetched_at, close_tick_id AS tick_id FROM candles_1h
-    WHERE source = listing.source COLLATE "C" AND source_id = listing.source_id COLLATE "C"
-        AND started_at >= $2 AND started_at < $3"""
+    WHERE {OF_THE_LISTING} AND started_at >= $2 AND started_at < $3
+    UNION ALL{_AS_CLOSES}
+    FROM {of_the_open_hour("$2", "$3")}"""  # noqa: S608 - our own parts
 _CLOSES: Final = """
     SELECT DISTINCT ON (asset_uid, started_at)
         asset_uid, date_bin($4, part.at, $2) AS started_at, trim_scale(part.close)::text AS close

@@ -12,8 +12,10 @@ from libs.domain.anomalies import move_bucket
 from libs.domain.assets import Asset, asset_of
 from libs.domain.quotes import Quote, freshness
 from libs.postgres.pool import Connection, Pool
-from libs.postgres.writing import assets, history, partitions, quotes, raw_ticks, run_progress
+from libs.postgres.writing import assets, candles, history, partitions, quotes, raw_ticks, run_progress
+from libs.postgres.writing.candles import ListingHour
 from libs.postgres.writing.history import Batch, History, batch_of
+from libs.postgres.writing.partitions import Partition
 from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
 
 # One after another in the order given, which is rising: two writers then never wait for each other in a ring.
@@ -76,6 +78,14 @@ class _MoreLocksError(Exception):
         self.partitions = partitions
 
 
+class _MoreRoomError(Exception):
+    """An hour that is over is of a month whose partition this process does not know of; begin again with that one too."""
+
+    def __init__(self, partitions: set[Partition]) -> None:
+        super().__init__(partitions)
+        self.partitions = partitions
+
+
 async def write_together(pool: Pool, destination: Destination, parts: Sequence[Part]) -> Written:
     """Apply the parts, those of a partition in order, in one transaction; all of them or nothing.
 
@@ -89,15 +99,18 @@ async def write_together(pool: Pool, destination: Destination, parts: Sequence[P
     held = destination.history
     batch = batch_of((tick.quote for tick in ticks), held.edges(held.utc()))
     work = _Work(parts, ticks, batch)
+    room = batch.partitions
     gone = 0
     while True:
         try:
             async with pool.acquire() as connection:
-                await _make_room(connection, held, batch)
+                await _make_room(connection, held, room)
                 async with connection.transaction():
                     return await _apply(connection, destination, work, locked)
         except _MoreLocksError as more:
             locked |= more.partitions
+        except _MoreRoomError as more:
+            room |= more.partitions
         except asyncpg.CheckViolationError as error:
             if not partitions.is_missing(error):
                 raise
@@ -107,8 +120,8 @@ async def write_together(pool: Pool, destination: Destination, parts: Sequence[P
                 raise PartitionGoneError(str(error)) from error
 
 
-async def _make_room(connection: Connection, held: History, batch: Batch) -> None:
-    if wanted := batch.partitions - held.there:
+async def _make_room(connection: Connection, held: History, room: set[Partition]) -> None:
+    if wanted := room - held.there:
         await partitions.ensure(connection, wanted)
         held.there.update(wanted)
 
@@ -124,10 +137,11 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
         return Written(Counted(0, 0, dead_lettered))
     came = _newest_of_each_content(ticks)
     known = await raw_ticks.insert_new(connection, destination.raw_table, came)
-    moved_by, left = await quotes.upsert_newest(connection)
+    moved_by, left, hours = await quotes.upsert_newest(connection)
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
     again = len(came) < len(ticks)
+    await _close(connection, destination.history, [ListingHour(*came[tick_id].listing, at) for tick_id, at in hours.items()])
     await history.keep(connection, batch, again=again)
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
@@ -136,6 +150,13 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
     return await _with_unpublished(connection, replace(written, counted=counted), list(known))
+
+
+async def _close(connection: Connection, held: History, hours: Sequence[ListingHour]) -> None:
+    """Make the rows of the hours that listings have left."""
+    if missing := {hour.partition for hour in hours} - held.there:
+        raise _MoreRoomError(missing)
+    await candles.close(connection, hours)
 
 
 def _newest_of_each_content(ticks: Sequence[Tick]) -> dict[UUID, Quote]:

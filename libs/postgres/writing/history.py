@@ -1,20 +1,23 @@
-"""What each listing said, by event time, and its candles of an hour; how the incoming ticks get there.
+"""What each listing said, by event time; how the incoming ticks get there, and which of them into the candles of an hour.
 
-Every tick is here, also one that lost against a newer quote: late data lands where it belongs. Candles of other widths are
-folded from these two when somebody asks (libs.postgres.reading.history), exactly: merging is associative and commutative,
-and so the order in which ticks come, and how often, changes nothing.
+Every tick is here, also one that lost against a newer quote: late data lands where it belongs. A listing's open hour is its
+ticks; the hour becomes a row when it is over, and what comes late is merged into that (libs.postgres.writing.candles). Candles
+of other widths are folded from these two when somebody asks (libs.postgres.reading.history), exactly: merging is associative
+and commutative, and so the order in which ticks come, and how often, changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection
-from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, month_of
+from libs.postgres.writing.candles import MERGE_ALL, MERGE_OVER, close_late
+from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, midnight, month_of
 
-NEVER_LATE: Final = timedelta(days=1)
+DAY: Final = timedelta(days=1)
+NEVER_LATE: Final = DAY
 """Younger than the shortest time that ticks can be kept for."""
 
 _AMOUNTS: Final = ("price_usd", "market_cap_usd", "volume_24h_usd")
@@ -32,46 +35,9 @@ _TOLD_AGAIN: Final = """
     "{amounts}", ", ".join(f"any_value({name})::numeric AS {name}" for name in _AMOUNTS)
 )
 
-# Whatever the tellings of a candle's ticks, in any order: the same row. Only ticks that are new count. Who gets here holds the
-# quotes of these listings (quotes.UPSERT_NEWEST locks a row also when it leaves it as it is), so no two of us meet at a candle.
-# The least and the greatest of rows are records without a type, those of arrays are arrays. Prices are written without the
-# zeros at their end: which of two that are equal was the higher would hang on which came first.
-_MERGE: Final = """
-    INSERT INTO candles_1h AS held (
-        source, source_id, started_at, open, high, low, close, ticks,
-        open_at, open_fetched_at, open_tick_id, close_at, close_fetched_at, close_tick_id)
-    SELECT source, source_id, started_at, trim_scale((opened).price), trim_scale(high), trim_scale(low),
-        trim_scale((closed).price), ticks, (opened).event_time, (opened).fetched_at, (opened).tick_id,
-        (closed).event_time, (closed).fetched_at, (closed).tick_id
-    FROM (
-        SELECT source, source_id, date_bin('1 hour', event_time, '1970-01-01 00:00Z') AS started_at,
-            (min(ARRAY[ROW(event_time, first_fetched_at, tick_id, price_usd)::candle_end]))[1] AS opened,
-            (max(ARRAY[ROW(event_time, fetched_at, tick_id, price_usd)::candle_end]))[1] AS closed,
-            max(price_usd) AS high, min(price_usd) AS low, sum(is_new)::integer AS ticks
-        FROM kept WHERE price_usd IS NOT NULL
-        GROUP BY source, source_id, started_at
-    ) AS made
-    ON CONFLICT (source, source_id, started_at) DO UPDATE SET
-        high = greatest(held.high, excluded.high),
-        low = least(held.low, excluded.low),
-        ticks = held.ticks + excluded.ticks,
-        open = CASE WHEN {opens} THEN excluded.open ELSE held.open END,
-        open_at = CASE WHEN {opens} THEN excluded.open_at ELSE held.open_at END,
-        open_fetched_at = CASE WHEN {opens} THEN excluded.open_fetched_at ELSE held.open_fetched_at END,
-        open_tick_id = CASE WHEN {opens} THEN excluded.open_tick_id ELSE held.open_tick_id END,
-        close = CASE WHEN {closes} THEN excluded.close ELSE held.close END,
-        close_at = CASE WHEN {closes} THEN excluded.close_at ELSE held.close_at END,
-        close_fetched_at = CASE WHEN {closes} THEN excluded.close_fetched_at ELSE held.close_fetched_at END,
-        close_tick_id = CASE WHEN {closes} THEN excluded.close_tick_id ELSE held.close_tick_id END
-    WHERE excluded.ticks > 0 OR {opens} OR {closes}""".format(  # noqa: S608 - our own parts
-    opens="(excluded.open_at, excluded.open_fetched_at, excluded.open_tick_id)"
-    " < (held.open_at, held.open_fetched_at, held.open_tick_id)",
-    closes="(excluded.close_at, excluded.close_fetched_at, excluded.close_tick_id)"
-    " > (held.close_at, held.close_fetched_at, held.close_tick_id)",
-)
-
-# Ticks whose day is kept ($1: the first of these). Of those that are not of today or yesterday ($2) one may have come before,
-# when its day was not kept, and is in its candle; with OFFSET they are looked up one by one, and not all late ticks at once.
+# Ticks whose day is kept ($1: the first of these; $3, $4: where the days of the chunk's begin and end). Of those that are not of
+# today or yesterday ($2) one may have come before, when its day was not kept, and is in its candle; with OFFSET they are looked
+# up one by one, and not all late ticks at once.
 _KEEP: Final = f"""
     WITH told AS ({{told}}), kept AS (
         INSERT INTO quote_history AS held (
@@ -87,7 +53,7 @@ _KEEP: Final = f"""
         WHERE excluded.first_fetched_at < held.first_fetched_at OR excluded.fetched_at > held.fetched_at
         RETURNING new.source, new.source_id, new.event_time, new.tick_id, new.first_fetched_at, new.fetched_at, new.price_usd,
             (old.tick_id IS NULL)::integer AS is_new
-    ){_MERGE}"""  # noqa: S608 - our own parts
+    ){MERGE_OVER}"""  # noqa: S608 - our own parts
 KEEP: Final[Mapping[bool, str]] = {
     again: _KEEP.format(told=told.format(which="source_updated_at >= $1"))
     for again, told in ((False, _TOLD_ONCE), (True, _TOLD_AGAIN))
@@ -107,7 +73,7 @@ KEEP_LATE: Final = f"""
                     AND held.event_time = late.event_time AND held.tick_id = late.tick_id
                 OFFSET 0) THEN 1 ELSE 0 END AS is_new
         FROM told JOIN late USING (source, source_id, event_time, tick_id)
-    ){_MERGE}"""  # noqa: S608 - our own parts
+    ){MERGE_ALL}"""  # noqa: S608 - our own parts
 
 
 class Edges(NamedTuple):
@@ -154,17 +120,15 @@ def batch_of(quotes: Iterable[Quote], edges: Edges) -> Batch:
 
 
 async def keep(connection: Connection, batch: Batch, *, again: bool) -> None:
-    """Store the incoming ticks and merge them into their candles. Their partitions must be there.
+    """Store the incoming ticks, and merge those of hours that have a row, or are over, into their candles.
 
     `again`: a content may be among them more than once. Behind quotes.upsert_newest in a transaction, which keeps others away
-    from these listings.
+    from these listings, and behind candles.close of the hours that it moved them from. Their partitions must be there.
     """
-    ticks, candles, never_late = map(_midnight, batch.edges)
-    if any(day >= batch.edges.ticks for day in batch.days):
-        await connection.execute(KEEP[again], ticks, never_late)
+    ticks, candles, never_late = map(midnight, batch.edges)
+    if kept := [day for day in batch.days if day >= batch.edges.ticks]:
+        end = midnight(max(kept)) + DAY
+        await connection.execute(KEEP[again], ticks, never_late, midnight(min(kept)), end)
     if any(batch.edges.candles <= day < batch.edges.ticks for day in batch.days):
+        await close_late(connection, candles, ticks)
         await connection.execute(KEEP_LATE, ticks, candles)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

@@ -23,8 +23,8 @@ IS_THERE: Final = "SELECT to_regclass($1) IS NOT NULL"
 CREATE: Final = "CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = {fillfactor})"
 ATTACH: Final = "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')"
 NAMED: Final = {TICKS: "%Y%m%d", CANDLES: "%Y%m"}
-FILLFACTORS: Final = {TICKS: 100, CANDLES: 75}
-"""A candle changes with each tick of its hour, within its page where there is room."""
+FILLFACTORS: Final = {TICKS: 100, CANDLES: 100}
+"""Both are written once: a candle is made when its hour is over, and only a tick that comes late changes it."""
 
 
 class Partition(NamedTuple):
@@ -49,6 +49,11 @@ def month_of(day: date) -> date:
     return day.replace(day=1)
 
 
+def midnight(day: date) -> datetime:
+    """Return when it begins, UTC."""
+    return datetime.combine(day, time(), UTC)
+
+
 def partition_named(table: str, name: str) -> Partition | None:
     """Return the partition of a table that has this name, None when it is none of ours."""
     try:
@@ -66,7 +71,7 @@ async def ensure(connection: Connection, wanted: Collection[Partition]) -> None:
             if await connection.fetchval(IS_THERE, one.name):
                 continue
             await connection.execute(CREATE.format(name=one.name, table=one.table, fillfactor=FILLFACTORS[one.table]))
-            start, end = (datetime.combine(day, time(), UTC).isoformat() for day in (one.start, one.end))
+            start, end = (midnight(day).isoformat() for day in (one.start, one.end))
             await connection.execute(ATTACH.format(table=one.table, name=one.name, start=start, end=end))
 
 

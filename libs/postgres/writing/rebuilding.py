@@ -10,6 +10,7 @@ from libs.domain.assets import asset_of
 from libs.domain.quotes import Quote
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import assets, quotes
+from libs.postgres.writing.candles import close_sources
 from libs.postgres.writing.incoming import copy_rows
 from libs.sources.catalogue import SOURCES
 
@@ -52,7 +53,7 @@ COUNT_TICKS: Final = """
 COUNT_CANDLES: Final = """
     WITH kept AS (SELECT DISTINCT tick_id FROM kept_ticks)
     SELECT count(*) AS held, count(*) FILTER (WHERE opening.tick_id IS NULL OR closing.tick_id IS NULL) AS beyond
-    FROM candles_1h AS held
+    FROM candles_1h_all AS held
         LEFT JOIN kept AS opening ON opening.tick_id = open_tick_id LEFT JOIN kept AS closing ON closing.tick_id = close_tick_id
     WHERE held.source = $1"""
 
@@ -112,7 +113,8 @@ async def emptied(
 
     Until then nobody else sees it, and who would write waits. Raw rows and quotes go; an asset that other sources hold
     becomes what their quotes add up to; one that nobody else holds is deleted. With `history` their ticks and candles go too:
-    most of them are older than what topics keep, and a replay over them changes nothing.
+    most of them are older than what topics keep, and a replay over them changes nothing. Without, what was an open hour becomes a
+    row: without a quote it would be none.
     """
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(SET_LOCK_TIMEOUT)
@@ -122,6 +124,8 @@ async def emptied(
         if history:
             await connection.execute(LOCK_HISTORY)
         await connection.execute(LOCK_REST)
+        if not history:
+            await close_sources(connection, raw_tables)
         deleted = await connection.fetch(DELETE_QUOTES, list(raw_tables))
         gone, changed = await _recompute(connection, sorted({row["asset_uid"] for row in deleted}), priorities)
         if history:

@@ -115,7 +115,7 @@ async def test_days_and_months_that_are_past_keeping_are_dropped_whole(pool: Poo
     assert await kept.run_once() == {"raw_coingecko": 3}
     days = {row[0] for row in await pool.fetch("SELECT event_time FROM quote_history")}
     assert days == {NOW - age * DAY for age in (0, 29)}
-    assert await count(pool, "candles_1h") == len(ages) - 1
+    assert await count(pool, "candles_1h_all") == len(ages) - 1
     late = {row[0] for row in await pool.fetch("SELECT event_time FROM late_ticks")}
     assert late == {NOW - 33 * DAY, NOW - 34 * DAY}, "which may come again"
     assert await kept.run_once() == {}

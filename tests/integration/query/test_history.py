@@ -309,3 +309,71 @@ async def test_a_month_of_hours_is_read_from_the_keys_of_its_months_alone(databa
     assert "candles_1h_202605" in told
     assert not {"candles_1h_202606", "candles_1h_202607"} & set(told.split('"'))
     assert "Seq Scan" not in set(nodes(explained[0]["Plan"]))
+
+
+MANY_TICKS = """
+    INSERT INTO quote_history SELECT 'coingecko', 'coin' || listing, moment, gen_random_uuid(), moment, moment, 1, 1, 1
+    FROM generate_series($1::timestamptz, $1 + interval '60 hours', '5 minutes') AS moment, generate_series(1, 40) AS listing"""
+MANY_QUOTES = """
+    INSERT INTO quotes (source, source_id, asset_uid, symbol, name, price_usd, source_updated_at, fetched_at, tick_id, run_id)
+    SELECT 'coingecko', 'coin' || listing, 'x', 'X', 'X', 1, $1, $1, gen_random_uuid(), gen_random_uuid()
+    FROM generate_series(1, 4000) AS listing"""
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("vacuumed", [True, False])
+async def test_an_open_hour_is_found_by_keys_alone(database: Any, mode: str, *, vacuumed: bool) -> None:
+    start = datetime(2026, 7, 1, tzinfo=UTC)
+    end = start + timedelta(hours=60)
+    days = [start.date() + timedelta(days=day) for day in range(3)]
+    await ensure(database, {Partition(CANDLES, month_of(start.date()))} | {Partition(TICKS, day) for day in days})
+    await database.execute(MANY_TICKS, start)
+    await database.execute(MANY_QUOTES, end)
+    await database.execute(MANY_HOURS.replace("89 days", "1 day"), start)
+    if vacuumed:
+        await database.execute("VACUUM ANALYZE candles_1h, quote_history, quotes")
+    await database.execute(f"SET plan_cache_mode = {mode}")
+    span = f"'{start.isoformat()}', '{(end + HOUR).isoformat()}'"
+    listings = "ARRAY['coingecko', 'coingecko'], ARRAY['coin7', 'coin8']"
+    asked = {
+        STATEMENTS[Interval.HOUR].page: f"{listings}, {span}, '1 hour'",
+        STATEMENTS[Interval.HOUR].around: f"{listings}, '{end.isoformat()}'",
+    }
+    for statement, arguments in asked.items():
+        await database.execute(f"PREPARE asked AS {statement}")
+        (explained,) = json.loads(await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({arguments})"))
+        await database.execute("DEALLOCATE asked")
+        assert "Seq Scan" not in set(nodes(explained["Plan"])), explained
+        assert "quotes_pkey" in json.dumps(explained)
+
+
+async def test_whether_the_open_hour_has_a_row_is_not_seen(api: Api, pool: Pool) -> None:
+    """It is whole either way, and so are the gaps around it."""
+    minutes = (0, 50, 60, 200, 215, 239)
+    await tell(pool, [tick("bitcoin", "btc", minute=minute, price=f"{minute % 7 + 1}") for minute in minutes])
+    await tell(pool, [tick("b", "btc", source="coinpaprika", minute=minute, name="bitcoin") for minute in (10, 220)], COINPAPRIKA)
+
+    async def answers() -> list[Any]:
+        spans = [
+            SPAN,
+            f"from={at(minutes=0)}&to={at(minutes=180)}",
+            f"from={at(minutes=60)}&to={at(minutes=240)}",
+            f"{SPAN}&limit=1",
+        ]
+        return [(await ask(api, f"{span}&interval={interval}")).body for span in spans for interval in ("1h", "1d")]
+
+    open_hours = await answers()
+    assert [row["ticks"] for row in open_hours[0]["data"]] == [3, 1, 4]
+    rows = await pool.fetchval("SELECT count(*) FROM candles_1h")
+    await pool.execute("INSERT INTO candles_1h SELECT * FROM candles_1h_all ON CONFLICT DO NOTHING")
+    assert await pool.fetchval("SELECT count(*) FROM candles_1h") == rows + 2
+    assert await answers() == open_hours
+
+
+async def test_an_open_hour_without_a_price_is_no_candle_and_no_end_of_the_series(api: Api, pool: Pool) -> None:
+    ticks = [tick("bitcoin", "btc", minute=minute, price="5") for minute in (0, 300)]
+    ticks[1] = ticks[1]._replace(quote=ticks[1].quote._replace(price_usd=None))
+    await tell(pool, ticks)
+    answered = await ask(api, SPAN)
+    assert [row["started_at"] for row in answered.body["data"]] == [at(minutes=0)]
+    assert answered.body["gaps"] == []

@@ -38,7 +38,7 @@ SNAPSHOT = {
     "raw_coinpaprika": "SELECT to_jsonb(held) - 'record_id' FROM raw_coinpaprika AS held ORDER BY tick_id",
     "quotes": "SELECT * FROM quotes ORDER BY source, source_id",
     "quote_history": "SELECT held::text FROM quote_history AS held ORDER BY 1",
-    "candles_1h": "SELECT held::text FROM candles_1h AS held ORDER BY 1",
+    "candles_1h": "SELECT held::text FROM candles_1h_all AS held ORDER BY 1",
     "assets": "SELECT to_jsonb(assets) - 'version' - 'changed_by' - 'updated_at' FROM assets ORDER BY asset_uid",
     "etl_runs": "SELECT * FROM etl_runs ORDER BY run_id",
     "etl_run_shards": "SELECT * FROM etl_run_shards ORDER BY run_id, shard",

@@ -15,15 +15,28 @@ from hypothesis import strategies as st
 from libs.domain.candles import Interval, Span, bucket_at, next_bucket
 from libs.domain.identity import Listing
 from libs.domain.numbers import number_of
+from libs.domain.quotes import Quote
 from libs.postgres.pool import Pool
 from libs.postgres.reading.history import load_candles
 from libs.postgres.writing.chunks import Destination
 from libs.postgres.writing.history_retention import drop, forget_late, load_old
 from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, ensure
+from libs.postgres.writing.rebuilding import emptied
 from libs.postgres.writing.retention import InTheWayError
 from libs.postgres.writing.ticks import Tick
 from tests.integration.writing.by_hand import ByHand, candles_of, ticks_of
-from tests.integration.writing.conftest import COINGECKO, EMPTY, START, history, numbered, place_of, snapshot, tick, write_chunk
+from tests.integration.writing.conftest import (
+    COINGECKO,
+    EMPTY,
+    PRIORITIES,
+    START,
+    history,
+    numbered,
+    place_of,
+    snapshot,
+    tick,
+    write_chunk,
+)
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -42,12 +55,22 @@ async def ticks_in(pool: Pool) -> dict[Any, Any]:
     }
 
 
-async def candles_in(pool: Pool) -> dict[Any, ByHand]:
-    rows = await pool.fetch("SELECT * FROM candles_1h")
+async def candles_in(pool: Pool, table: str = "candles_1h_all") -> dict[Any, ByHand]:
+    """Of hours that are over, and of the open ones."""
+    rows = await pool.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own names
     return {
         (Listing(row["source"], row["source_id"]), row["started_at"]): ByHand(*(row[name] for name in ByHand._fields))
         for row in rows
     }
+
+
+async def promises_broken(pool: Pool, told: Sequence[Quote]) -> dict[Any, Any]:
+    """What does not hold of libs.postgres.writing.candles: each row is whole, and only a listing's open hour has none."""
+    by_hand, rows = candles_of(told, HOUR), await candles_in(pool, "candles_1h")
+    newest = await pool.fetch("SELECT source, source_id, source_updated_at FROM quotes")
+    open_hours = {(Listing(source, source_id), bucket_at(at, HOUR)) for source, source_id, at in newest}
+    not_whole = {hour: (row, by_hand.get(hour)) for hour, row in rows.items() if row != by_hand.get(hour)}
+    return not_whole | dict.fromkeys(by_hand.keys() - rows.keys() - open_hours, "has no row")
 
 
 def candle(opened: int, high: int, low: int, closed: int, ticks: int) -> ByHand:
@@ -96,6 +119,8 @@ async def test_without_a_price_there_is_a_tick_and_no_candle(pool: Pool) -> None
     assert (len(await ticks_in(pool)), await candles_in(pool)) == (1, {})
 
 
+ROWS_OF_OPEN_HOURS = "INSERT INTO candles_1h SELECT * FROM candles_1h_all ON CONFLICT DO NOTHING"
+"""As versions did that knew of no open hours."""
 MOMENTS = [START + timedelta(minutes=minute) for minute in (0, 1, 59, 60, 61, 12 * 60 - 1, 12 * 60)]
 
 
@@ -116,17 +141,30 @@ def tellings(draw: st.DrawFn) -> Tick:
 async def test_whatever_the_order_the_repetitions_and_the_chunks_it_is_what_one_makes_by_hand(
     pool: Pool, told: list[Tick], data: st.DataObject
 ) -> None:
+    """Nor what happens in between: a rebuild, after which all is told again; an older version, which has rows of open hours."""
     await pool.execute(EMPTY)
     coming = data.draw(st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=8)) if told else told))
+    came: list[Quote] = []
     while coming:
         size = data.draw(st.integers(1, len(coming)))
         await write(pool, coming[:size])
+        came += [one.quote for one in coming[:size]]
         coming = coming[size:]
+        between = data.draw(st.sampled_from([None, None, None, ROWS_OF_OPEN_HOURS, "rebuild"]))
+        if between == "rebuild":
+            async with emptied(pool, {"coingecko": "raw_coingecko"}, PRIORITIES):
+                pass
+            coming = coming + told if len(came) < 2 * len(told) else coming
+        elif between:
+            await pool.execute(between)
+        assert await promises_broken(pool, came) == {}
+        assert await candles_in(pool) == candles_of(came, HOUR)
     quotes = [one.quote for one in told]
     assert await ticks_in(pool) == ticks_of(quotes)
     assert await candles_in(pool) == candles_of(quotes, HOUR)
     for interval in Interval:
         assert await folded(pool, interval) == candles_of(quotes, interval.width), interval
+    await write(pool, told)  # the quotes too, if it ends with a rebuild
     newest = await pool.fetch("SELECT source_id, price_usd FROM quotes WHERE price_usd IS NOT NULL")
     closes = {listing.source_id: one.close for (listing, _), one in sorted((await candles_in(pool)).items())}
     assert {row["source_id"]: row["price_usd"] for row in newest}.items() <= closes.items()
