@@ -1,12 +1,13 @@
 """One record of assets.normalized as the stream holds it: what decides who gets it, and its event as every client gets it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import msgspec
 
 from libs.kafka.tailing import TopicRecord
+from services.query.live.positions import Position, decode_position, encode_position
 from services.query.live.wanted import UNRANKED, Wanted
 
 State = tuple[str, int]
@@ -75,6 +76,16 @@ class Change:
     def as_removed_text(self) -> bytes:
         """Return, for such a client, the event that it is no longer what it wants."""
         return _TEXT % (b"removed", self.position, _named(self.uid))
+
+    def behind(self, position: Position) -> Self:
+        """Return it as it is told to a client that has what a position covers from another process, which was ahead of this one.
+
+        Its id covers both: by the id that others get, such a client would come again for what it has, and go back.
+        """
+        own = decode_position(self.position.decode())
+        offsets = [max(both) for both in zip(own.offsets, position.offsets, strict=True)]
+        id_ = encode_position(max(own.newest_ms, position.newest_ms), offsets)
+        return replace(self, event=b"id: %b%b" % (id_, self.event[self.event.index(b"\n") :]))
 
     @property
     def position(self) -> bytes:

@@ -105,7 +105,7 @@ class Reader:
             if fits and change.successor is not None and (change.seq <= self.begun or not every_one):
                 skipped += change.seq > self.begun  # of what was there when it came, it wants the newest
                 continue
-            told.append((change, fits))
+            told.append((change if self.came_from is None else change.behind(self.came_from), fits))
             size += len(change.event)
         self.place = window[-1].seq if window else self.place
         if self.came_from is not None and self.place >= self.begun and self.log.has(self.came_from):

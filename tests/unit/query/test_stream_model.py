@@ -245,3 +245,25 @@ class StreamMachine(RuleBasedStateMachine):
 
 TestStream = StreamMachine.TestCase
 TestStream.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_who_was_ahead_of_a_process_does_not_go_back_when_it_breaks_off_there() -> None:
+    """Found by the model: the id of what the second process told took back what the first had told."""
+    kafka, first, second = Kafka(), Process(), Process()
+    for process in (first, second):
+        process.log.note_caught_up()
+    kafka.publish("a0", "csv", 1, gone=False)
+    second.read_on(kafka, 0, 1)
+    kafka.publish("a2", "csv", 1, gone=False)
+    kafka.publish("a2", "csv", 1, gone=False)
+    first.read_on(kafka, 2, 2)
+    client = Client(Wanted(), Reader(first.log, Wanted(), 0), first, first.log.beginning.decode())
+    client.take(600, None)
+    client.come_again(second, kafka.now_ms)
+    client.take(1, 1)
+    assert client.held.keys() == {"a0", "a2"}
+    client.come_again(second, kafka.now_ms)
+    second.read_on(kafka, 2, 2)
+    client.take(600, None)
+    assert client.held == {"a0": (1, "csv", 1), "a2": (3, "csv", 1)}
+    assert decode_position(client.last_id).offsets == (1, 0, 2)
