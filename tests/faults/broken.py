@@ -58,26 +58,32 @@ def swallow_poison() -> None:
 
 def dead_letter_an_outage() -> None:
     def bug(original: Any) -> Any:
-        async def write(entries: Sequence[Any], chunk: Any, inlet: Any, outlets: Any) -> Any:
+        async def write(reads: Sequence[Any], publisher: Any) -> Any:
             from services.normalizer import reading, ticks  # a bug of the producers runs where there is no normalizer
 
             try:
                 async with asyncio.timeout(IMPATIENT_SECONDS):
-                    return await original(entries, chunk, inlet, outlets)
+                    return await original(reads, publisher)
             except TimeoutError as error:
-                rejected = [ticks._refused(entry, error, chunk) for entry in entries if isinstance(entry, Tick)]
-                await ticks._set_aside(rejected, chunk, inlet, outlets)
-                return await original([reading.set_aside(one) for one in rejected], chunk, inlet, outlets)
+                aside = []
+                for read in reads:
+                    rejected = [ticks._refused(entry, error, read.chunk) for entry in read.entries if isinstance(entry, Tick)]
+                    await ticks._set_aside(rejected, read.chunk, read.inlet, publisher.outlets)
+                    aside.append(read._replace(entries=[reading.set_aside(one) for one in rejected]))
+                return await original(aside, publisher)
 
         return write
 
-    put("services.normalizer.ticks", "_write", bug)
+    put("services.normalizer.ticks", "_write_together", bug)
 
 
 def count_again_what_comes_again() -> None:
-    module = "libs.postgres.writing.run_progress"
-    put(module, "ADD", lambda sql: _cut(sql, "WHERE held.through_offset"))
-    put(module, "LOAD_COUNTED", lambda sql: _cut(sql, "FOR UPDATE") + "AND false")
+    def bug(sql: str) -> str:
+        counted = "held.through_offset >= incoming.first_offset"
+        assert counted in sql, f"{counted} is no longer in the statement"
+        return sql.replace(counted, "false")
+
+    put("libs.postgres.writing.run_progress", "COUNT", bug)
 
 
 def end_runs_before_their_ticks_are_applied() -> None:
