@@ -18,7 +18,8 @@ from itertools import takewhile
 from typing import Final
 
 from libs.postgres.reading.assets import AssetKey, AssetsSeen
-from services.query.sorted_list import ENTRIES_OF, NO_LIST, AssetOrder, Entry, Held, Place, SortedList, in_turns, merged
+from libs.process.turns import in_turns
+from services.query.sorted_list import ENTRIES_OF, NO_LIST, SLICE, AssetOrder, Entry, Held, Place, SortedList, merged
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -73,7 +74,7 @@ class SortedAssets:
         held, look = self._held, self._look + 1
         came: dict[str, Held] = {}
         assets, versions = len(held), self._versions
-        async for keys in in_turns(seen.keys):
+        async for keys in in_turns(seen.keys, SLICE):
             for key in keys:
                 one = held.get(key.asset_uid)
                 if one is not None and one.key == key:
@@ -107,7 +108,7 @@ class SortedAssets:
     async def _sorted_anew(self, order: AssetOrder, rows: "SortedList") -> "SortedList":
         held, entries_of = self._held, ENTRIES_OF[order]
         came: tuple[list[list[Entry]], list[list[Entry]]] = [], []
-        async for some in in_turns(self._since(rows.look)):
+        async for some in in_turns(self._since(rows.look), SLICE):
             entries = entries_of(some)
             came[0].append(sorted([entry for entry in entries if entry[1] is not None]))
             came[1].append(sorted([entry for entry in entries if entry[1] is None]))

@@ -6,17 +6,17 @@ others between them, and nothing that is half done is seen: a list is made besid
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeAlias
 
 from libs.postgres.reading.assets import AssetKey
+from libs.process.turns import in_turns
 
 KeyValue: TypeAlias = int | Decimal | datetime | None
-_One = TypeVar("_One")
 
 SLICE: Final = 2_000
 """So many assets are seen to without a turn for the others: one to three milliseconds."""
@@ -74,7 +74,7 @@ class SortedList:
         """Return those that fit, a walk through all: 2 ms for 15,000. `fit_of` finds them in a slice."""
         found: tuple[list[Entry], list[Entry]] = [], []
         for part, fit in zip((self.valued, self.unvalued), found, strict=True):
-            async for some in in_turns(part):
+            async for some in in_turns(part, SLICE):
                 fit.extend(fit_of(some))
         return SortedList(self.look, *found)
 
@@ -101,14 +101,6 @@ class SortedList:
 
 
 NO_LIST = SortedList(-1, [], [])
-
-
-async def in_turns(all_of_them: Sequence[_One]) -> AsyncIterator[Sequence[_One]]:
-    """Yield slices, and give the loop a turn before each but the first."""
-    for begin in range(0, len(all_of_them), SLICE):
-        if begin:
-            await asyncio.sleep(0)
-        yield all_of_them[begin : begin + SLICE]
 
 
 async def merged(parts: Sequence[list[Entry]]) -> list[Entry]:

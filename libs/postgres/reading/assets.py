@@ -28,7 +28,6 @@ with 128 MB of shared buffers: 15,000 fresh assets (7 MiB) 4 to 7 and 33 to 69 m
 Amounts are read as text: an answer needs their digits, and making decimals of them took a third of a page's time.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +35,7 @@ from typing import Final, NamedTuple
 
 from libs.postgres.pool import Connection
 from libs.postgres.reading.rows import Row
+from libs.process.turns import in_turns
 
 SLICE: Final = 2_000
 """So many rows of a look are made into keys without a turn for the others on the loop: one or two milliseconds."""
@@ -102,11 +102,9 @@ async def look_at_assets(connection: Connection, since: str | None) -> AssetsSee
     rows = await connection.fetch(LOOK, since)
     wholes: list[Row] = []
     keys: list[AssetKey] = []
-    for begin in range(0, len(rows), SLICE):
-        some = rows[begin : begin + SLICE]
+    async for some in in_turns(rows, SLICE):
         wholes += [row for row in some if row[0] is not None]
         keys += [AssetKey._make(row[4:]) for row in some if row[0] is None]
-        await asyncio.sleep(0)
     (whole,) = wholes
     return AssetsSeen(whole["horizon"], whole["assets"], int(whole["versions"]), whole["as_of"], keys)
 
