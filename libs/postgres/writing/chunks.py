@@ -59,11 +59,12 @@ class Written:
 
 
 class _Work(NamedTuple):
-    """The parts, the ticks among them, and the days that these are of."""
+    """The parts, the ticks among them, and the times that these are of. `careful`: what seems new may have come before."""
 
     parts: Sequence[Part]
     ticks: Sequence[Tick]
     batch: Batch
+    careful: bool = False
 
 
 class PartitionGoneError(Exception):
@@ -97,7 +98,7 @@ async def write_together(pool: Pool, destination: Destination, parts: Sequence[P
     uids = {tick.quote.asset_uid for tick in ticks}
     locked = {part.partition for part in parts} | set(map(destination.partition_of, uids))
     held = destination.history
-    batch = batch_of((tick.quote for tick in ticks), held.edges(held.utc()))
+    batch = batch_of([tick.quote for tick in ticks], held.edges(held.utc()))
     work = _Work(parts, ticks, batch)
     room = batch.partitions
     gone = 0
@@ -111,6 +112,10 @@ async def write_together(pool: Pool, destination: Destination, parts: Sequence[P
             locked |= more.partitions
         except _MoreRoomError as more:
             room |= more.partitions
+        except asyncpg.UniqueViolationError:
+            if work.careful:
+                raise
+            work = work._replace(careful=True)
         except asyncpg.CheckViolationError as error:
             if not partitions.is_missing(error):
                 raise
@@ -127,7 +132,7 @@ async def _make_room(connection: Connection, held: History, room: set[Partition]
 
 
 async def _apply(connection: Connection, destination: Destination, work: _Work, locked: set[int]) -> Written:
-    parts, ticks, batch = work
+    parts, ticks, batch, careful = work
     dead_lettered = sum(len(part.entries) for part in parts) - len(ticks)
     if ticks:
         await stage(connection, ticks)
@@ -136,20 +141,28 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
         await run_progress.count(connection, destination.source, list(_outcomes(parts, set(), {}, again=False)))
         return Written(Counted(0, 0, dead_lettered))
     came = _newest_of_each_content(ticks)
-    known = await raw_ticks.insert_new(connection, destination.raw_table, came)
-    moved_by, left, hours = await quotes.upsert_newest(connection)
+    again = len(came) < len(ticks)
+    alone = not (careful or again)  # the locks keep others away, unless they make another uid of the same content
+    known = await raw_ticks.insert_new(connection, destination.raw_table, came, alone=alone)
+    moved = await quotes.upsert_newest(connection, batch.hour)
+    moved_by, left = moved.prices, moved.left
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
-    again = len(came) < len(ticks)
-    await _close(connection, destination.history, [ListingHour(*came[tick_id].listing, at) for tick_id, at in hours.items()])
-    await history.keep(connection, batch, again=again)
+    hours = [ListingHour(*came[tick_id].listing, at) for tick_id, at in moved.hours.items()]
+    await _close(connection, destination.history, hours)
+    await history.keep(connection, batch, again=again, new=alone and not known and _are_open(moved, batch))
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves, again=again)))
-    written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
+    written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], moved)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
     return await _with_unpublished(connection, replace(written, counted=counted), list(known))
+
+
+def _are_open(moved: quotes.Moved, batch: Batch) -> bool:
+    """Whether all ticks are of the hour that their listing is in now, and none of these has a candle."""
+    return batch.hour is not None and len(moved.prices) == batch.listings and not moved.have_candle
 
 
 async def _close(connection: Connection, held: History, hours: Sequence[ListingHour]) -> None:
@@ -173,22 +186,22 @@ async def _restore(connection: Connection, table: str, shown_again: set[UUID], c
     return deleted - await raw_ticks.insert_new(connection, table, came) if deleted else set()
 
 
-async def _recompute(
-    connection: Connection, destination: Destination, moved: Sequence[Quote], left: Mapping[UUID, str]
-) -> Written:
-    """Recompute the assets whose quotes moved; a uid that a listing left (by the tick of this id) is one of them."""
-    if not moved:
+async def _recompute(connection: Connection, destination: Destination, newest: Sequence[Quote], moved: quotes.Moved) -> Written:
+    """Recompute the assets whose quotes moved; a uid that a listing left is one of them. `newest` are the quotes that moved."""
+    if not newest:
         return Written(Counted(0, 0, 0))
     changed_by: dict[str, UUID] = {}
     by_uid: dict[str, list[Quote]] = {}
-    for quote in sorted(moved, key=freshness):
+    for quote in sorted(newest, key=freshness):
         by_uid.setdefault(quote.asset_uid, []).append(quote)
         changed_by[quote.asset_uid] = quote.tick_id
-        if (old := left.get(quote.tick_id)) is not None:
+        if (old := moved.left.get(quote.tick_id)) is not None:
             by_uid.setdefault(old, [])
             changed_by.setdefault(old, quote.tick_id)
-    for quote in await quotes.load_others(connection, list(by_uid), [quote.tick_id for quote in moved]):
-        by_uid[quote.asset_uid].append(quote)
+    if shared := {quote.asset_uid for quote in newest if quote.tick_id in moved.shared}.union(moved.left.values()):
+        known = [quote.tick_id for quote in newest if quote.asset_uid in shared]
+        for quote in await quotes.load_others(connection, list(shared), known):
+            by_uid[quote.asset_uid].append(quote)
     computed = {uid: asset_of(held, destination.priorities) for uid, held in by_uid.items()}
     present = [asset for asset in computed.values() if asset is not None]
     changed = await assets.upsert_changed(connection, present, changed_by)

@@ -6,12 +6,13 @@ of other widths are folded from these two when somebody asks (libs.postgres.read
 and commutative, and so the order in which ticks come, and how often, changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from libs.domain.quotes import Quote
+from libs.postgres.hours import HOUR, hour_at
 from libs.postgres.pool import Connection
 from libs.postgres.writing.candles import MERGE_ALL, MERGE_OVER, close_late
 from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, midnight, month_of
@@ -38,8 +39,7 @@ _TOLD_AGAIN: Final = """
 # Ticks whose day is kept ($1: the first of these; $3, $4: where the days of the chunk's begin and end). Of those that are not of
 # today or yesterday ($2) one may have come before, when its day was not kept, and is in its candle; with OFFSET they are looked
 # up one by one, and not all late ticks at once.
-_KEEP: Final = f"""
-    WITH told AS ({{told}}), kept AS (
+_INSERT: Final = """
         INSERT INTO quote_history AS held (
             source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd, market_cap_usd, volume_24h_usd)
         SELECT source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd, market_cap_usd, volume_24h_usd
@@ -47,17 +47,22 @@ _KEEP: Final = f"""
         WHERE event_time >= $2 OR NOT EXISTS (
             SELECT FROM late_ticks AS late WHERE late.source = told.source AND late.source_id = told.source_id
                 AND late.event_time = told.event_time AND late.tick_id = told.tick_id
-            OFFSET 0)
+            OFFSET 0)"""
+_KEEP: Final = f"""
+    WITH told AS ({{told}}), kept AS ({_INSERT}
         ON CONFLICT (source, source_id, event_time, tick_id) DO UPDATE SET (first_fetched_at, fetched_at)
             = (least(held.first_fetched_at, excluded.first_fetched_at), greatest(held.fetched_at, excluded.fetched_at))
         WHERE excluded.first_fetched_at < held.first_fetched_at OR excluded.fetched_at > held.fetched_at
         RETURNING new.source, new.source_id, new.event_time, new.tick_id, new.first_fetched_at, new.fetched_at, new.price_usd,
             (old.tick_id IS NULL)::integer AS is_new
-    ){MERGE_OVER}"""  # noqa: S608 - our own parts
+    ){MERGE_OVER}"""
 KEEP: Final[Mapping[bool, str]] = {
     again: _KEEP.format(told=told.format(which="source_updated_at >= $1"))
     for again, told in ((False, _TOLD_ONCE), (True, _TOLD_AGAIN))
 }
+# The same, where nothing can be there yet and no hour has a row: nearly always, and half of the work (measured: 5.3 us a tick
+# of Postgres, and 12.1 for the other). A tick that is there nevertheless is an error.
+KEEP_NEW: Final = f"WITH told AS ({_TOLD_ONCE.format(which='source_updated_at >= $1')}){_INSERT}"
 
 # Ticks whose day is not kept ($1), but whose candle is ($2). One that is told again before its day is dropped is in its candle.
 KEEP_LATE: Final = f"""
@@ -102,10 +107,12 @@ class History:
 
 
 class Batch(NamedTuple):
-    """The days that a chunk's ticks are of, sorted out."""
+    """The days that a chunk's ticks are of, sorted out; the hour, if they are of one; and how many listings they are of."""
 
     edges: Edges
     days: frozenset[date]
+    hour: datetime | None
+    listings: int
 
     @property
     def partitions(self) -> set[Partition]:
@@ -114,21 +121,31 @@ class Batch(NamedTuple):
         return ticks | {Partition(CANDLES, month_of(day)) for day in self.days if day >= self.edges.candles}
 
 
-def batch_of(quotes: Iterable[Quote], edges: Edges) -> Batch:
-    """Sort the quotes' days out."""
-    return Batch(edges, frozenset({quote.source_updated_at.astimezone(UTC).date() for quote in quotes}))
+def batch_of(quotes: Sequence[Quote], edges: Edges) -> Batch:
+    """Sort the quotes' times out."""
+    if not quotes:
+        return Batch(edges, frozenset(), None, 0)
+    times = [quote.source_updated_at for quote in quotes]
+    hour = hour_at(min(times))
+    one_hour = max(times) < hour + HOUR
+    days = {hour.date()} if one_hour else {time.astimezone(UTC).date() for time in times}
+    return Batch(edges, frozenset(days), hour if one_hour else None, len({quote.source_id for quote in quotes}))
 
 
-async def keep(connection: Connection, batch: Batch, *, again: bool) -> None:
+async def keep(connection: Connection, batch: Batch, *, again: bool, new: bool = False) -> None:
     """Store the incoming ticks, and merge those of hours that have a row, or are over, into their candles.
 
-    `again`: a content may be among them more than once. Behind quotes.upsert_newest in a transaction, which keeps others away
-    from these listings, and behind candles.close of the hours that it moved them from. Their partitions must be there.
+    `again`: a content may be among them more than once. `new`: none is, none has come before, and each is of an hour that its
+    listing is in now and that has no row; raises UniqueViolationError if one has. Behind quotes.upsert_newest in a transaction,
+    which keeps others away from these listings, and behind candles.close of the hours that it moved them from. Their partitions
+    must be there.
     """
     ticks, candles, never_late = map(midnight, batch.edges)
     if kept := [day for day in batch.days if day >= batch.edges.ticks]:
-        end = midnight(max(kept)) + DAY
-        await connection.execute(KEEP[again], ticks, never_late, midnight(min(kept)), end)
+        if new:
+            await connection.execute(KEEP_NEW, ticks, never_late)
+        else:
+            await connection.execute(KEEP[again], ticks, never_late, midnight(min(kept)), midnight(max(kept)) + DAY)
     if any(batch.edges.candles <= day < batch.edges.ticks for day in batch.days):
         await close_late(connection, candles, ticks)
         await connection.execute(KEEP_LATE, ticks, candles)

@@ -1,6 +1,6 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,7 +11,8 @@ from libs.postgres.hours import hour_of
 from libs.postgres.pool import Connection
 
 # Repeated listings collapse here: Postgres refuses to touch a row twice in one statement. In key order: two writers then never
-# wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness.
+# wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness. What it looks up for those
+# that moved is what was there before it: who else had the uid, and whether the hour ($1) has a candle. The keys serve.
 UPSERT_NEWEST = f"""
     INSERT INTO quotes AS held (
         source, source_id, asset_uid, symbol, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h,
@@ -36,7 +37,15 @@ UPSERT_NEWEST = f"""
         < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)
     RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid, old.price_usd::text,
         CASE WHEN {hour_of("old.source_updated_at")} < {hour_of("new.source_updated_at")}
-            THEN {hour_of("old.source_updated_at")} END AS left_hour"""  # noqa: S608 - our own parts
+            THEN {hour_of("old.source_updated_at")} END AS left_hour,
+        EXISTS (
+            SELECT FROM quotes AS other
+            WHERE other.asset_uid = new.asset_uid AND (other.source, other.source_id) <> (new.source, new.source_id)
+            OFFSET 0) AS is_shared,
+        EXISTS (
+            SELECT FROM candles_1h AS there
+            WHERE there.source = new.source AND there.source_id = new.source_id AND there.started_at = $1
+            OFFSET 0) AS has_candle"""  # noqa: S608 - our own parts
 
 # Each uid by the index quotes_asset_uid: the planner, who has no statistics of a table that has just been filled, would go
 # through all of it, which takes 8 ms for 15,000 listings, for a single page's tick too. NOT IN is hashed; a comparison with an
@@ -50,20 +59,27 @@ LOAD_OTHERS = """
 
 
 class Moved(NamedTuple):
-    """The rows that moved, by the tick_id that moved them: the price that was there; and what they left: a uid, an hour."""
+    """The rows that moved, by the tick_id that moved them: the price that was there; and what they left: a uid, an hour.
+
+    `shared` are those whose uid other listings had before. `have_candle`: the hour asked about has a candle of one of them.
+    """
 
     prices: Mapping[UUID, Number | None]
     left: Mapping[UUID, str]
     hours: Mapping[UUID, datetime]
+    shared: Collection[UUID]
+    have_candle: bool
 
 
-async def upsert_newest(connection: Connection) -> Moved:
-    """Keep what is newer than what is held, of each incoming listing; return what moved."""
-    rows = await connection.fetch(UPSERT_NEWEST)
+async def upsert_newest(connection: Connection, hour: datetime | None = None) -> Moved:
+    """Keep what is newer than what is held, of each incoming listing; return what moved, and whether it has candles of `hour`."""
+    rows = await connection.fetch(UPSERT_NEWEST, hour)
     return Moved(
         {row[0]: row[2] for row in rows},
         {row[0]: row[1] for row in rows if row[1] is not None},
         {row[0]: row[3] for row in rows if row[3] is not None},
+        {row[0] for row in rows if row[4]},
+        any(row[5] for row in rows),
     )
 
 

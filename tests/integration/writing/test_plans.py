@@ -10,15 +10,19 @@ import pytest
 from libs.postgres.pool import Pool
 from libs.postgres.writing import quotes
 from libs.postgres.writing.assets import LOAD_CHANGED_BY, LOAD_GONE_BY
-from libs.postgres.writing.quotes import LOAD_OTHERS
+from libs.postgres.writing.quotes import LOAD_OTHERS, UPSERT_NEWEST
 from libs.postgres.writing.ticks import Tick, stage
-from tests.integration.writing.conftest import COINGECKO, numbered, tick, write_chunk
+from tests.integration.writing.conftest import COINGECKO, START, numbered, tick, write_chunk
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
 
 
 def filters(plan: dict[str, Any]) -> Iterator[str]:
-    yield from (text for name, text in plan.items() if name.endswith("Filter"))
-    for below in plan.get("Plans", ()):
-        yield from filters(below)
+    yield from (text for node in nodes(plan) for name, text in node.items() if name.endswith("Filter"))
 
 
 @pytest.mark.parametrize("statement", [LOAD_CHANGED_BY, LOAD_GONE_BY], ids=["changed by", "gone by"])
@@ -44,6 +48,20 @@ async def test_the_other_quotes_of_a_chunk_are_found_by_the_index_though_the_tab
         plan = json.dumps(json.loads(await connection.fetchval(asked)))
     assert "quotes_asset_uid" in plan
     assert "Seq Scan" not in plan
+
+
+async def test_who_shares_a_uid_and_has_a_candle_is_found_by_keys_though_the_tables_have_grown(pool: Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"PREPARE moved AS {UPSERT_NEWEST}")
+        for _ in range(8):
+            await connection.execute(f"EXECUTE moved ('{START}')")
+        chunk = numbered([tick(f"coin{number}", f"symbol{number}") for number in range(5_000)])
+        await stage(connection, [one for one in chunk if isinstance(one, Tick)])
+        await quotes.upsert_newest(connection)
+        plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE moved ('{START}')"))[0]["Plan"]
+    looks = {(node.get("Relation Name"), node["Node Type"]) for node in nodes(plan)}
+    assert {look for look in looks if look[1] == "Seq Scan"} == {("incoming_ticks", "Seq Scan")}
+    assert {look[0] for look in looks if look[1] in {"Index Scan", "Index Only Scan"}} >= {"quotes", "candles_1h_202607"}
 
 
 async def test_a_new_version_of_an_asset_costs_its_row_and_no_index(pool: Pool) -> None:
