@@ -14,10 +14,9 @@ from libs.contracts.asset import encode_asset
 from libs.contracts.cursors import QuotaUsage
 from libs.contracts.dead_letters import Origin
 from libs.contracts.run_events import RunEvent, RunStarted, RunSucceeded, RunTotals, ShardCounts, ShardPublished
-from libs.domain.assets import asset_of
+from libs.domain.assets import Asset, asset_of
 from libs.domain.candles import bucket_at
 from libs.domain.runs import Trigger
-from libs.postgres.writing.assets import NUMBERS
 from libs.sources.catalogue import PRIORITIES
 from tests.faults import invariants
 from tests.faults.evidence import Evidence
@@ -29,6 +28,8 @@ from tests.unit.domain.made_up import START, quote
 
 RUN, RAW = UUID(int=2), "ticks.raw.coingecko"
 OLD, NEW = (quote(tick_id=UUID(int=n), source_updated_at=START + timedelta(hours=n), fetched_at=START) for n in (1, 2))
+
+NUMBERS = Asset._fields[Asset._fields.index("price_usd") : Asset._fields.index("price_spread_percent") + 1]
 
 
 def seen(offset: int, of: Any, **said: Any) -> SeenTick:

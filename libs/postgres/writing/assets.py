@@ -12,7 +12,8 @@ from libs.domain.identity import Listing
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing.incoming import Incoming
 
-# An asset that comes is not gone any more: the tombstone that was owed is not.
+# An asset that comes is not gone any more: the tombstone that was owed is not. Its numbers and times are those of the quote that
+# it takes, digit by digit, and so need not cross the wire again; should that not be there, an asset without times is refused.
 UPSERT_CHANGED = """
     WITH back AS (DELETE FROM assets_gone USING incoming_assets AS incoming WHERE assets_gone.asset_uid = incoming.asset_uid)
     INSERT INTO assets AS held (
@@ -21,11 +22,13 @@ UPSERT_CHANGED = """
         circulating_supply, total_supply, max_supply, price_spread_percent, source_updated_at, fetched_at, tick_id, warnings,
         changed_by)
     SELECT asset_uid, nextval('asset_versions'), symbol, name, market_cap_rank, anchor_source, anchor_source_id, source,
-        source_id, agreeing::jsonb, listings_total, price_usd::numeric, market_cap_usd::numeric, volume_24h_usd::numeric,
-        percent_change_1h::numeric, percent_change_24h::numeric, percent_change_7d::numeric, circulating_supply::numeric,
-        total_supply::numeric, max_supply::numeric, price_spread_percent::numeric, source_updated_at, fetched_at, tick_id,
-        warnings::text[], changed_by
-    FROM incoming_assets
+        source_id, agreeing::jsonb, listings_total, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h,
+        percent_change_24h, percent_change_7d, circulating_supply, total_supply, max_supply, price_spread_percent::numeric,
+        source_updated_at, fetched_at, tick_id, warnings::text[], changed_by
+    FROM incoming_assets AS incoming LEFT JOIN LATERAL (
+        SELECT price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
+            circulating_supply, total_supply, max_supply, source_updated_at, fetched_at, tick_id
+        FROM quotes WHERE quotes.source = incoming.source AND quotes.source_id = incoming.source_id OFFSET 0) AS taken ON true
     ON CONFLICT (asset_uid) DO UPDATE SET (
         version, symbol, name, market_cap_rank, anchor_source, anchor_source_id, source, source_id, agreeing, listings_total,
         price_usd, market_cap_usd, volume_24h_usd, percent_change_1h, percent_change_24h, percent_change_7d,
@@ -66,11 +69,6 @@ LOAD_BY_UID = LOAD + " WHERE asset_uid = ANY($1::text[])"
 LOAD_GONE_BY = "SELECT asset_uid FROM assets_gone WHERE deleted_by IN (SELECT unnest($1::uuid[]))"
 
 
-TOTAL: Final = Asset._fields.index("listings_total")
-WARNINGS: Final = Asset._fields.index("warnings")
-"""The last."""
-NUMBERS: Final = Asset._fields[Asset._fields.index("price_usd") : Asset._fields.index("price_spread_percent") + 1]
-
 INCOMING: Final = Incoming(
     "incoming_assets",
     [
@@ -78,10 +76,7 @@ INCOMING: Final = Incoming(
         ("market_cap_rank", "integer"),
         *((name, "text") for name in ("anchor_source", "anchor_source_id", "source", "source_id", "agreeing")),
         ("listings_total", "integer"),
-        *((name, "text") for name in NUMBERS),
-        *((name, "timestamptz") for name in ("source_updated_at", "fetched_at")),
-        ("tick_id", "uuid"),
-        ("warnings", "text"),
+        *((name, "text") for name in ("price_spread_percent", "warnings")),
         ("changed_by", "uuid"),
     ],
 )
@@ -113,8 +108,8 @@ class Changed(NamedTuple):
 async def upsert_changed(connection: Connection, assets: Sequence[Asset], changed_by: Mapping[str, UUID]) -> list[Changed]:
     """Write the assets that differ from what is held, in key order; return them with their new versions.
 
-    An asset's numbers are those of its tick, so comparing the tick_id compares them. `changed_by` tells the tick whose
-    arrival changed an asset_uid.
+    An asset's numbers are those of its tick, so comparing the tick_id compares them. The quotes that they are of must be there.
+    `changed_by` tells the tick whose arrival changed an asset_uid.
     """
     if not assets:
         return []
@@ -159,7 +154,8 @@ async def load_current(pool: Pool, asset_uids: Sequence[str]) -> list[Changed]:
 def _row(asset: Asset, changed_by: UUID) -> tuple[Any, ...]:
     agreeing = _encoder.encode([_Agreeing(*one) for one in asset.agreeing]).decode()
     warnings = f"{{{','.join(asset.warnings)}}}"
-    return (*asset[:4], *asset.anchor, *asset.taken, agreeing, *asset[TOTAL:WARNINGS], warnings, changed_by)
+    listings = (*asset.anchor, *asset.taken, agreeing, asset.listings_total)
+    return (*asset[:4], *listings, asset.price_spread_percent, warnings, changed_by)
 
 
 def _changed_of(row: asyncpg.Record) -> Changed:

@@ -14,12 +14,13 @@ import pytest
 
 from libs.contracts.run_events import RunEvent, RunStarted, ShardCounts, ShardPublished
 from libs.domain.anomalies import MOVE_BOUNDS, PriceMoves, moves_of
+from libs.domain.assets import asset_of
 from libs.domain.numbers import number_of
 from libs.domain.quotes import freshness
 from libs.domain.runs import Trigger
 from libs.postgres.errors import is_outage, is_refusal
 from libs.postgres.pool import Connection, Pool
-from libs.postgres.writing import run_progress
+from libs.postgres.writing import assets, run_progress
 from libs.postgres.writing.chunks import LOCK, LOCK_SPACE, Destination, Entry, Part, write_together
 from libs.postgres.writing.run_progress import Outcome
 from libs.postgres.writing.runs import load_published, project
@@ -29,6 +30,7 @@ from tests.integration.writing.conftest import (
     COINGECKO,
     COINPAPRIKA,
     EMPTY,
+    PRIORITIES,
     RUN,
     START,
     numbered,
@@ -405,3 +407,13 @@ async def test_a_flag_that_changes_is_a_change_of_the_asset_and_one_that_does_no
     assert [tuple(row) for row in held] == [(["volume_implausible"], changed.version)]
     again = await write_chunk(pool, COINGECKO, place_of("a"), [*unlikely, *anchored(2, volume_24h_usd=number_of(6))])
     assert [(one.asset.warnings, one.version) for one in again.changed] == [(("volume_implausible",), changed.version)]
+
+
+async def test_an_asset_whose_quote_is_not_there_is_an_error_and_is_not_left_out(pool: Pool) -> None:
+    quote = tick("bitcoin", "btc").quote
+    asset = asset_of([quote], PRIORITIES)
+    assert asset is not None
+    async with pool.acquire() as connection:
+        with pytest.raises(asyncpg.NotNullViolationError, match='of relation "assets"'):
+            async with connection.transaction():
+                await assets.upsert_changed(connection, [asset], {"btc": quote.tick_id})
