@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.5
 SLICE_MS = 25
 """The client does not return when it has only passed markers, so its position is looked at this often."""
-AT_ONCE = 200
+AT_ONCE = 100
 """Records that a read returns at most. A fetch brings thousands, packed: unpacking them all kept the loop for half a second."""
 RETRY_SECONDS = 1.0
 OFFSETS_SECONDS = 10.0
