@@ -53,30 +53,27 @@ class HeldAssets:
         self._began = self._read_anew = float("-inf")
         self._good_for = self._lasted = 0.0
         self._failure: _Failure | None = None
-
-    @property
-    def awaited(self) -> str | None:
-        """Why no page was ever there yet, in words; None once there was one."""
-        if self._assets is not None:
-            return None
-        return "they are being read now" if self._failure is None else str(self._failure.error)
+        self.awaited: str | None = "they are being read now"
+        """Why whoever asks first would have to wait, in words; None once `look_first` is done."""
 
     async def look_first(self) -> None:
         """Look until that has succeeded once, so that whoever asks first does not wait for the look at everything.
 
         An outage is waited out, and so are migrations; the log says once that there is something to wait for.
         """
-        began, said = self._clock.monotonic(), False
+        began = self._clock.monotonic()
+        said = False
         while True:
             try:
                 assets = await self.current(AssetOrder.RANK)
             except PostgresAwayError as error:
                 if not said:
                     log.warning("assets_awaited", reason=str(error))
-                    said = True
+                said, self.awaited = True, str(error)
                 await self._clock.sleep(RETRY_SECONDS)
             else:
                 log.info("assets_held", assets=assets.count(None), seconds=round(self._clock.monotonic() - began, 3))
+                self.awaited = None
                 return
 
     async def current(self, order: AssetOrder, source: str | None = None) -> SortedAssets:

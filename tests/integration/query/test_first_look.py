@@ -18,10 +18,12 @@ from libs.process.clock import SystemClock
 from services.query.app import until_a_follower_fails
 from services.query.holding_assets import HeldAssets
 from services.query.keys import FOLLOWING
+from services.query.sorted_list import SLICE, AssetOrder
 from tests.integration.query.answers import Api, until, until_ready
 from tests.integration.query.conftest import Serve
 from tests.integration.query.cut_line import Line, line_to
 from tests.integration.query.rows import AssetRow, insert_assets
+from tests.integration.query.test_holding_assets import locked
 
 LOOKERS = """
     SELECT count(*) FROM pg_stat_activity
@@ -42,14 +44,6 @@ class Slow(SystemClock):
     def monotonic(self) -> float:
         self.now += 0.000_001
         return self.now
-
-
-@asynccontextmanager
-async def locked(database: Any) -> AsyncIterator[None]:
-    """Keep every look waiting."""
-    async with database.transaction():
-        await database.execute("LOCK TABLE assets IN ACCESS EXCLUSIVE MODE")
-        yield
 
 
 async def until_looks_wait(database: Any, looks: int = 1) -> None:
@@ -163,6 +157,19 @@ async def test_an_outage_is_tried_through_again_and_again_and_told_of_once(datab
         ("assets_awaited", "connection failed: Connection refused", None),
         ("assets_held", None, 0),
     ]
+
+
+async def test_nobody_waits_for_anything_once_it_is_done(database: Any, database_url: str) -> None:
+    await insert_assets(database, [AssetRow(f"a{number}", number) for number in range(SLICE + 500)])
+    async with open_pool(database_url, application="query-test", connections=1, statement_seconds=30) as pool:
+        held = HeldAssets(readers_of(pool), Slow())
+        looking = asyncio.create_task(held.look_first())
+        while held.awaited is not None:  # noqa: ASYNC110 the very turn in which it is done is meant
+            await asyncio.sleep(0)
+        asked = asyncio.create_task(held.current(AssetOrder.RANK))
+        await asyncio.sleep(0)
+        assert asked.done(), "it is sorted, too"
+        await looking
 
 
 async def test_tables_that_are_not_there_at_the_start_are_waited_for(serve: Serve, empty_database_url: str) -> None:
