@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.5
 SLICE_MS = 25
 """The client does not return when it has only passed markers, so its position is looked at this often."""
+AT_ONCE = 100
+"""Records that a read returns at most. A fetch brings thousands, packed: unpacking them all kept the loop for half a second."""
 RETRY_SECONDS = 1.0
 OFFSETS_SECONDS = 10.0
 METADATA_SECONDS = 30.0
@@ -71,10 +73,12 @@ class Tail:
         return self._following()
 
     async def read(self, wait_seconds: float = POLL_SECONDS) -> list[TopicRecord]:
-        """Return what is there, after at most about `wait_seconds`; nothing in an outage. Says when one begins and ends.
+        """Return what is there, AT_ONCE at most, after at most about `wait_seconds`; nothing in an outage.
 
-        Returns early, with nothing, when it has passed a transaction's marker: somebody may be waiting for the position.
+        Says when one begins and ends. Returns early, with nothing, when it has passed a transaction's marker: somebody may be
+        waiting for the position.
         """
+        await asyncio.sleep(0)  # what is fetched already comes without a wait, and the others on the loop want their turn
         try:
             with telling_outages():
                 consumer = await self._opened()
@@ -83,7 +87,7 @@ class Tail:
                 until = time.monotonic() + wait_seconds
                 before = dict(self.positions)
                 while True:
-                    fetched = await consumer.getmany(timeout_ms=min(SLICE_MS, round(1_000 * wait_seconds)))
+                    fetched = await consumer.getmany(timeout_ms=min(SLICE_MS, round(1_000 * wait_seconds)), max_records=AT_ONCE)
                     await self._remember_positions(consumer)
                     if fetched or self.positions != before or time.monotonic() >= until:
                         break

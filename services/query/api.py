@@ -14,6 +14,7 @@ from services.query.handlers import (
     stats,
 )
 from services.query.problems import (
+    AssetsNotReadyError,
     BusyError,
     ForbiddenError,
     InvalidCursorError,
@@ -189,11 +190,12 @@ STATE: tuple[Endpoint[Any], ...] = (
         path="/ready",
         name="ready",
         group="state",
-        summary="Whether Postgres is reachable and migrated",
+        summary="Whether every answer can be given",
+        description="Postgres is reachable and migrated, and this process has read the assets from it since its start.",
         parameters=AnyParameters,
         handle=health.ready,
         answers={OK: ReadyView},
-        problems=_POSTGRES,
+        problems=(*_POSTGRES, AssetsNotReadyError),
     ),
 )
 

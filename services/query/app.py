@@ -163,9 +163,10 @@ def _opening(
             watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
             followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
             streamed = (app[STREAM].follow(), app[STREAM].pace())
+            begun = (app[HELD_ASSETS].look_first(),)
             async with AsyncExitStack() as stack:
                 led = () if openers.watch is None else ((await stack.enter_async_context(openers.watch(lookout))).run(),)
-                following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *streamed, *led)])
+                following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *streamed, *begun, *led)])
                 app[FOLLOWING] = following
                 yield
                 await _end(following)
@@ -191,11 +192,12 @@ async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
 
 
 async def until_a_follower_fails(app: web.Application) -> None:
-    """Wait for ever; a follower that ends has met a bug, which is raised."""
-    following = app[FOLLOWING]
-    ended, _ = await asyncio.wait(following, return_when=asyncio.FIRST_COMPLETED)
-    for task in ended:
-        task.result()
+    """Wait for ever; a follower that fails has met a bug, which is raised. One that returns had one thing to do."""
+    pending = {*app[FOLLOWING]}
+    while pending:
+        ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
 
 
 async def _release_waiting_requests(app: web.Application) -> None:

@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
@@ -18,12 +18,22 @@ _MOST_DIGITS = 400
 
 
 Value = TypeVar("Value")
+One = TypeVar("One")
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     bound_to: str
     value: str | None
     key: str
+
+
+def page_of(rows: Sequence[One], limit: int) -> tuple[Sequence[One], One | None]:
+    """Take a page of rows that were read up to one more than it may have: the page, and its last row if others follow.
+
+    So a full page that is the last has no cursor, which would lead to an empty one.
+    """
+    page = rows[:limit]
+    return page, page[-1] if len(rows) > limit else None
 
 
 def encode_cursor(bound_to: str, value: object, key: str) -> str:

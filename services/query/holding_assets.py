@@ -1,4 +1,4 @@
-"""The sorted assets as they are now: Postgres is looked at when somebody asks, and at most so often.
+"""The sorted assets as they are now: Postgres is looked at once at the start, then when somebody asks, and at most so often.
 
 Postgres stays the only truth. A page is never older than what is said here, and while Postgres is away there is none.
 """
@@ -7,11 +7,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from libs.postgres.reading.acquiring import PostgresAwayError, Readers, reading
 from libs.postgres.reading.assets import look_at_assets
 from libs.process.clock import Clock
 from services.query.sorted_assets import SortedAssets
 from services.query.sorted_list import AssetOrder
+
+log = structlog.get_logger(__name__)
 
 USUAL_SECONDS: Final = 0.1
 """How old pages may be: nobody sees it, and ten looks a second are few beside a thousand pages."""
@@ -24,6 +28,8 @@ A look at 15,000 assets lasts some 5 ms while nothing changes, and 150 when thou
 ANEW_SECONDS: Final = 3_600.0
 """How often everything is read anew, whatever the looks say: transaction ids run in a circle, and those of a database that was
 restored are others. The sum of the versions tells of that too, but not as surely as reading does."""
+RETRY_SECONDS: Final = 1.0
+"""How long after a first look that failed the next one begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,28 @@ class HeldAssets:
         self._began = self._read_anew = float("-inf")
         self._good_for = self._lasted = 0.0
         self._failure: _Failure | None = None
+        self.awaited: str | None = "they are being read now"
+        """Why whoever asks first would have to wait, in words; None once `look_first` is done."""
+
+    async def look_first(self) -> None:
+        """Look until that has succeeded once, so that whoever asks first does not wait for the look at everything.
+
+        An outage is waited out, and so are migrations; the log says once that there is something to wait for.
+        """
+        began = self._clock.monotonic()
+        said = False
+        while True:
+            try:
+                assets = await self.current(AssetOrder.RANK)
+            except PostgresAwayError as error:
+                if not said:
+                    log.warning("assets_awaited", reason=str(error))
+                said, self.awaited = True, str(error)
+                await self._clock.sleep(RETRY_SECONDS)
+            else:
+                log.info("assets_held", assets=assets.count(None), seconds=round(self._clock.monotonic() - began, 3))
+                self.awaited = None
+                return
 
     async def current(self, order: AssetOrder, source: str | None = None) -> SortedAssets:
         """Return the assets, sorted, to be read from at once: the next look changes them. Raises PostgresAwayError."""

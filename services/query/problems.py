@@ -118,6 +118,12 @@ class NotMigratedError(UnavailableError):
     code = "not_migrated"
 
 
+class AssetsNotReadyError(UnavailableError):
+    """The service has not read the assets from Postgres yet; it takes a moment after its start."""
+
+    code = "assets_not_ready"
+
+
 class KafkaUnavailableError(UnavailableError):
     """Kafka is away."""
 

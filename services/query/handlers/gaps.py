@@ -6,7 +6,7 @@ from aiohttp import web
 
 from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.gaps import GapsWanted, load_gaps
-from services.query.cursors import decode_cursor, encode_cursor, read_moment
+from services.query.cursors import decode_cursor, encode_cursor, page_of, read_moment
 from services.query.endpoints import Parameters
 from services.query.keys import READERS
 from services.query.parameters import CursorText, Limit, Since, SourceFilter
@@ -28,12 +28,13 @@ async def list_gaps(request: web.Request, asked: GapsAsked) -> Answer:
     """Return gaps and failed shards, newest first."""
     filters = f"gaps:{asked.source or ''}:{asked.kind or ''}:{asked.since.isoformat() if asked.since else ''}"
     after = None if asked.cursor is None else decode_cursor(asked.cursor, filters, read_moment)
-    wanted = GapsWanted(asked.limit, asked.source, asked.kind, asked.since, after)
+    wanted = GapsWanted(asked.limit + 1, asked.source, asked.kind, asked.since, after)
     async with reading(request.app[READERS]) as connection:
-        rows = await load_gaps(connection, wanted)
+        found = await load_gaps(connection, wanted)
+    rows, end = page_of(found, asked.limit)
     body = {
         "gaps": [gap_body(row) for row in rows],
         "limit": asked.limit,
-        "next_cursor": encode_cursor(filters, rows[-1]["found_at"], rows[-1]["key"]) if len(rows) == asked.limit else None,
+        "next_cursor": None if end is None else encode_cursor(filters, end["found_at"], end["key"]),
     }
     return Answer(body)

@@ -10,8 +10,8 @@ from libs.postgres.reading.runs import load_last_successes
 from libs.postgres.schema import missing_migrations
 from services.query.dependencies import PING_SECONDS, Seen
 from services.query.endpoints import AnyParameters
-from services.query.keys import CLOCK, KAFKA, LAST_SUCCESSES, POSTGRES, PROGRESS, READERS, SERVING, LastSuccesses
-from services.query.problems import NotMigratedError
+from services.query.keys import CLOCK, HELD_ASSETS, KAFKA, LAST_SUCCESSES, POSTGRES, PROGRESS, READERS, SERVING, LastSuccesses
+from services.query.problems import AssetsNotReadyError, NotMigratedError
 from services.query.rendering import Answer
 
 READY_SECONDS = 2.0
@@ -52,11 +52,13 @@ async def health(request: web.Request, _asked: AnyParameters) -> Answer:
 
 
 async def ready(request: web.Request, _asked: AnyParameters) -> Answer:
-    """Return once every answer can be given."""
+    """Return once every answer can be given, and none has to wait for the first look at all assets."""
     async with reading(request.app[READERS], acquire_seconds=READY_SECONDS) as connection:
         missing = await missing_migrations(connection)
     if missing:
         raise NotMigratedError(f"Postgres lacks {', '.join(missing)}; run `kasparro migrate`", missing=missing)
+    if (reason := request.app[HELD_ASSETS].awaited) is not None:
+        raise AssetsNotReadyError(f"the assets have not been read since this service started: {reason}")
     return Answer({"status": "ready"})
 
 

@@ -13,7 +13,7 @@ from libs.domain.identity import Listing
 from libs.postgres.pool import Connection
 from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.history import TickPlace, TicksWanted, load_around, load_candles, load_listings, load_ticks
-from services.query.cursors import decode_cursor, encode_cursor, read_moment
+from services.query.cursors import decode_cursor, encode_cursor, page_of, read_moment
 from services.query.endpoints import Parameters
 from services.query.keys import CLOCK, READERS
 from services.query.negotiation import preferred
@@ -96,9 +96,9 @@ async def _ticks(connection: Connection, asked: HistoryAsked, listings: Sequence
     if asked.cursor is not None:
         at, key = decode_cursor(asked.cursor, _bound_to(asked), _read_position)
         after = TickPlace(at, _tick_id(key))
-    rows = await load_ticks(connection, listings, TicksWanted(span, asked.limit, after))
-    more = len(rows) == asked.limit
-    next_cursor = encode_cursor(_bound_to(asked), rows[-1]["event_time"], str(rows[-1]["tick_id"])) if more else None
+    found = await load_ticks(connection, listings, TicksWanted(span, asked.limit + 1, after))
+    rows, end = page_of(found, asked.limit)
+    next_cursor = None if end is None else encode_cursor(_bound_to(asked), end["event_time"], str(end["tick_id"]))
     return _Found([tick_body(row) for row in rows], [], next_cursor)
 
 

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from libs.postgres.reading.acquiring import reading
 from libs.postgres.reading.raw_ticks import load_raw_tick, load_raw_ticks
-from services.query.cursors import decode_record_cursor, encode_record_cursor
+from services.query.cursors import decode_record_cursor, encode_record_cursor, page_of
 from services.query.endpoints import Parameters
 from services.query.keys import READERS
 from services.query.parameters import LARGEST_RECORD_ID, CursorText, Limit, Offset, RecordId, SourceInPath, known_source
@@ -36,13 +36,14 @@ async def list_raw_ticks(request: web.Request, asked: RawTicksAsked) -> Answer:
         raise InvalidParameterError("offset: cannot be combined with cursor", parameter="offset")
     before = LARGEST_RECORD_ID if asked.cursor is None else decode_record_cursor(asked.cursor, source)
     async with reading(request.app[READERS]) as connection:
-        rows = await load_raw_ticks(connection, source, before=before, limit=asked.limit, offset=asked.offset)
+        found = await load_raw_ticks(connection, source, before=before, limit=asked.limit + 1, offset=asked.offset)
+    rows, end = page_of(found, asked.limit)
     body = {
         "source": source,
         "data": [raw_tick_body(row) for row in rows],
         "limit": asked.limit,
         "offset": asked.offset,
-        "next_cursor": encode_record_cursor(source, rows[-1]["record_id"]) if len(rows) == asked.limit else None,
+        "next_cursor": None if end is None else encode_record_cursor(source, end["record_id"]),
         "attribution": ATTRIBUTION,
     }
     return Answer(body)

@@ -145,8 +145,8 @@ class ChangeLog:
         kept: list[Change] = []
         for change in self.changes[: -self.prompt]:
             if (following := change.successor) is not None:
-                states = (*change.was, change.state) if change.state is not None else change.was
-                following.was = merged((*states, *following.was))
+                if change.was and change.was != following.was:  # which has this change's own state from when it came
+                    following.was = merged((*change.was, *following.was))
             elif change.state is None and change.timestamp_ms < self.newest_ms - TOMBSTONE_MS:
                 del self._latest[change.uid]
             else:

@@ -102,3 +102,12 @@ async def until(reached: Callable[[], Awaitable[bool]], *, seconds: float = 60.0
     async with asyncio.timeout(seconds):
         while not await reached():  # noqa: ASYNC110 a database or a broker has no event to wait for
             await asyncio.sleep(0.02)
+
+
+async def until_ready(api: Api) -> None:
+    """Wait until the service says that it can answer everything."""
+
+    async def is_ready() -> bool:
+        return (await api.get("/ready")).status == 200
+
+    await until(is_ready)

@@ -87,6 +87,7 @@ async def test_a_walk_meets_each_gap_once_although_many_were_found_at_the_same_m
         cursor = ""
         while True:
             page = (await api.get(f"/stats/gaps?limit={limit}{cursor}")).body
+            assert 0 < len(page["gaps"]) <= limit, "no page leads to an empty one"
             met += page["gaps"]
             if page["next_cursor"] is None:
                 break

@@ -182,6 +182,7 @@ async def test_ticks_are_walked_oldest_first_each_once(api: Api, pool: Pool) -> 
         met, cursor = [], ""
         while True:
             page = (await ask(api, f"{SPAN}&interval=raw&limit={limit}{cursor}")).body
+            assert 0 < len(page["data"]) <= limit, "no page leads to an empty one"
             met += page["data"]
             assert page["gaps"] == []
             if page["next_cursor"] is None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.integration.query.answers import Api, until
+from tests.integration.query.answers import Api, until, until_ready
 from tests.integration.query.conftest import NOBODY_LISTENS, Serve
 from tests.integration.query.rows import AssetRow, insert_assets, insert_run
 
@@ -46,6 +46,7 @@ async def test_what_is_away_is_told_in_words(serve: Serve) -> None:
 
 
 async def test_health_is_200_whatever_a_probe_adds(api: Api) -> None:
+    await until_ready(api)
     for path in ("/health?x=1", "/health?x=1&x=2", "/ready?x=1"):
         assert (await api.get(path)).status == 200, path
 
@@ -72,8 +73,8 @@ async def test_an_unmigrated_database_is_503_and_not_ready(serve: Serve, empty_d
 
 
 async def test_a_migrated_database_is_ready(api: Api) -> None:
-    answered = await api.get("/ready")
-    assert (answered.status, answered.body) == (200, {"status": "ready"})
+    await until_ready(api)
+    assert (await api.get("/ready")).body == {"status": "ready"}
 
 
 async def test_a_cut_connection_is_an_outage_and_then_over(api: Api, database: Any) -> None:

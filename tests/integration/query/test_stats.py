@@ -133,11 +133,12 @@ async def test_raw_rows_are_paged_newest_first_with_the_providers_digits(api: Ap
     sent = (
         '{"id": "x", "price": 3.84e-18, "max": 9223372036854775807, "nested": [{"b": 123456789012345678901234567890, "a": 0.10}]}'
     )
-    ids = await insert_raw_ticks(database, "coinpaprika", [sent] * 5)
+    ids = await insert_raw_ticks(database, "coinpaprika", [sent] * 6)
     seen: list[int] = []
     cursor = ""
     while True:
         page = (await api.get(f"/data/raw/coinpaprika?limit=2{cursor}")).body
+        assert page["data"], "no page leads to an empty one"
         seen += [row["record_id"] for row in page["data"]]
         if page["next_cursor"] is None:
             break

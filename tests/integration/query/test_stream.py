@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.tailing import AT_ONCE, Start, open_end_probe, open_tail
+from libs.process.clock import SystemClock
 from services.query.keys import STREAM
+from services.query.live.hub import SLICE, AssetStream
+from services.query.live.wanted import Wanted
+from services.query.problems import StreamNotReadyError
 from services.query.topics import QueryTopics
 from tests.integration.query.answers import Api, until
 from tests.integration.query.conftest import Serve
@@ -56,6 +62,34 @@ async def test_a_change_is_told_with_the_records_own_bytes(
             line = await response.content.readline()
         assert line == b"data: " + value + b"\n"
     assert told.id != hello.id
+
+
+async def test_a_long_topic_is_read_without_standing_in_the_way_of_others(
+    connection: KafkaConnection, created_topics: QueryTopics, assets_topic: str
+) -> None:
+    """Pages are asked for while a service that has just started reads: they have a turn every so many records."""
+    long = 3_000
+    await publish(connection, assets_topic, *((f"a{number}", asset(f"a{number}", number + 1)) for number in range(long)))
+    async with open_tail(connection, assets_topic, start=Start.BEGINNING) as tail, open_end_probe(connection) as probe:
+        stream = AssetStream(tail, probe, SystemClock(), most_clients=1)
+
+        async def until_it_takes_clients() -> None:
+            while True:
+                with suppress(StreamNotReadyError):
+                    await stream.reader(Wanted())
+                    return
+
+        following, ready = asyncio.create_task(stream.follow()), asyncio.create_task(until_it_takes_clients())
+        read, most_at_once, turns_at_the_end = 0, 0, 0
+        while not ready.done():
+            await asyncio.sleep(0)
+            before, read = read, sum(tail.positions.values())
+            most_at_once = max(most_at_once, read - before)
+            turns_at_the_end += read == long
+        following.cancel()
+        await asyncio.wait([following])
+    assert most_at_once <= AT_ONCE
+    assert turns_at_the_end >= long // SLICE, "all of it is read, and put in order slice by slice"
 
 
 async def test_each_filter_is_told_what_fits_and_what_no_longer_does(

@@ -39,3 +39,14 @@ def test_what_it_may_hold_by_what_nobody_here_knows_is_told_as_removed() -> None
     assert not log.knows_all_since(position)
     assert told(Reader(log, Wanted(top=10), place, Held.ANYTHING, position)) == [("a0", 6, False)]
     assert told(Reader(log, Wanted(top=10), 0)) == [], "one that holds nothing needs to be told of nothing"
+
+
+def test_a_slow_client_is_told_as_removed_what_it_had_before_changes_that_the_log_has_dropped() -> None:
+    log = ChangeLog(1, prompt=1, most_history=1)
+    log.append(record(0, "a0", 1, 5))
+    reader = Reader(log, Wanted(top=10), 0)
+    assert told(reader) == [("a0", 1, True)]
+    for offset, rank in enumerate((50, 60, 70, 80), 1):
+        log.append(record(offset, "a0", offset + 1, rank))
+    assert [change.version for change in log.changes] == [5], "the others it has dropped"
+    assert told(reader) == [("a0", 5, False)]
