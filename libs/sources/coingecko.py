@@ -1,9 +1,9 @@
 """CoinGecko: GET /coins/markets in US dollars, with price_change_percentage=1h,24h,7d."""
 
 from datetime import datetime
-from operator import attrgetter
 
 import msgspec
+from msgspec.structs import astuple
 
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
@@ -35,8 +35,8 @@ class CoinGeckoRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _row = msgspec.json.Decoder(CoinGeckoRow)
-_FIELDS = tuple(field for field in CoinGeckoRow.__struct_fields__ if field not in {"id", "symbol", "name"})
-_numbers_of = attrgetter(*_FIELDS)
+_FIRST = CoinGeckoRow.__struct_fields__.index("current_price")
+_FIELDS = CoinGeckoRow.__struct_fields__[_FIRST:]
 
 
 def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
@@ -49,7 +49,7 @@ def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     row = read_row(_row, bytes(frame.payload))
     if isinstance(row, Rejection):
         return row
-    read = read_numbers(_numbers_of(row), _FIELDS)
+    read = read_numbers(astuple(row)[_FIRST:], _FIELDS)
     if isinstance(read, Rejection):
         return read
     numbers, rank = read

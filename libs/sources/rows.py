@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -118,10 +118,13 @@ def sane_time(field: str, time: datetime) -> datetime | Rejection:
 def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
     """Read a row's numbers in the order of Quote and its rank (0 is none); `fields` are the provider's names of them."""
     row = b",".join(raw)
-    if len(row) <= LONGEST_PLAIN and _is_plain(row.translate(None, b"0123456789")):
-        *numbers, rank = [None if text == "null" else text for text in row.decode().split(",")]
-        if (rank is None or len(rank) <= MOST_RANK_DIGITS) and not (b"-0" in row and _NEGATIVE_ZERO.search(row)):
-            return cast("list[Number | None]", numbers), int(rank or 0) or None
+    if len(row) <= LONGEST_PLAIN and (plain := _plain(row.translate(None, b"0123456789"))) is not None:
+        numbers: list[Any] = row.decode().split(",")
+        for place in plain.nulls:
+            numbers[place] = None
+        rank = numbers.pop()
+        if (rank is None or len(rank) <= MOST_RANK_DIGITS) and not (plain.has_minus and _NEGATIVE_ZERO.search(row)):
+            return numbers, int(rank or 0) or None
     read: list[Decimal | None] = []
     for field, number in zip(fields, raw, strict=True):
         try:
@@ -131,9 +134,18 @@ def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[lis
     return check_numbers(read, fields)
 
 
+class _Plain(NamedTuple):
+    """What the shape of plain numbers tells: the places that are null, and whether any number has a minus."""
+
+    nulls: Sequence[int]
+    has_minus: bool
+
+
 @lru_cache(maxsize=SHAPES_KEPT)
-def _is_plain(shape: bytes) -> bool:
-    return _PLAIN_SHAPE.fullmatch(shape) is not None
+def _plain(shape: bytes) -> _Plain | None:
+    if _PLAIN_SHAPE.fullmatch(shape) is None:
+        return None
+    return _Plain([place for place, left in enumerate(shape.split(b",")) if left == b"null"], b"-" in shape)
 
 
 def check_numbers(read: Sequence[Decimal | None], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
