@@ -36,7 +36,7 @@ _NUMBERS = (
 
 def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
     """Name the listing: by its id column, else by its asset_uid. The fallback, the file's own time, dates rows without one."""
-    cells = read_row(_cells, payload)
+    cells = read_row(_cells, payload, whole=_cells)
     if isinstance(cells, Rejection):
         return cells
     fields = fields_of(tuple(cells))
@@ -48,7 +48,7 @@ def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     """Read what the row says."""
-    cells = read_row(_cells, bytes(frame.payload))
+    cells = read_row(_cells, bytes(frame.payload), whole=_cells)
     if isinstance(cells, Rejection):
         return cells
     fields = fields_of(tuple(cells))
