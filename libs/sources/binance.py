@@ -14,7 +14,8 @@ import msgspec
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Reason, Rejection
-from libs.sources.rows import MISSING, Scalar, quote_from, read_numbers, read_row, row_identity, sane_time
+from libs.sources.numbers import MISSING, read_numbers
+from libs.sources.rows import Scalar, quote_from, read_row, row_identity, sane_time
 from libs.sources.source import Hosting, RowIdentity, Source
 
 DOLLARS = ("USDT", "USDC", "FDUSD")

@@ -9,7 +9,8 @@ from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
 from libs.sources.entries import identify_entry
-from libs.sources.rows import MISSING, Scalar, quote_from, read_numbers, read_row
+from libs.sources.numbers import MISSING, read_numbers
+from libs.sources.rows import Scalar, quote_from, read_row
 from libs.sources.source import Attribution, Hosting, RowIdentity, Source
 
 

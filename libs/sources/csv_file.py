@@ -13,7 +13,8 @@ from libs.domain.rejections import Reason, Rejection
 from libs.sources.delimited.columns import fields_of, says_percent
 from libs.sources.delimited.numbers import is_missing, number_of, uses_decimal_comma
 from libs.sources.delimited.times import cell_time
-from libs.sources.rows import EARLIEST, check_numbers, quote_from, read_row, row_identity
+from libs.sources.numbers import check_numbers
+from libs.sources.rows import EARLIEST, quote_from, read_row, row_identity
 from libs.sources.source import RowIdentity, Source
 
 Cells = dict[str, str]
