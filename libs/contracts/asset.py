@@ -1,6 +1,7 @@
 """Asset: the canonical row of an asset_uid. The value of assets.normalized; a tombstone (no value) means it is gone."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -74,9 +75,9 @@ class _AssetFrame(msgspec.Struct, frozen=True):
     symbol: str
     name: str
     market_cap_rank: int | None
-    anchor: msgspec.Raw
-    taken: msgspec.Raw
-    agreeing: msgspec.Raw
+    anchor: _ListingFrame
+    taken: _ListingFrame
+    agreeing: Sequence[_ListingFrame]
     listings_total: int
     price_usd: msgspec.Raw
     """With all that follows it up to the spread, by name: a field each takes half as long again."""
@@ -90,17 +91,26 @@ class _AssetFrame(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 _PRICE = domain.Asset._fields.index("price_usd")
 _SPREAD_END = domain.Asset._fields.index("price_spread_percent") + 1
-_NUMBERS_BY_NAME = "%s" + "".join(f',"{name}":%s' for name in domain.Asset._fields[_PRICE + 1 : _SPREAD_END])
 
 
 def encode_asset(asset: domain.Asset, version: int) -> bytes:
     """Return the message's bytes, numbers as JSON numbers with every digit."""
-    anchor = _encoder.encode(_ListingFrame(*asset.anchor))
+    anchor = _ListingFrame(*asset.anchor)
     alone = len(asset.agreeing) == 1  # nearly always: then it is the anchor, and the one taken
-    taken = anchor if alone else _encoder.encode(_ListingFrame(*asset.taken))
-    agreeing = b"[%b]" % anchor if alone else _encoder.encode([_ListingFrame(*listing) for listing in asset.agreeing])
-    said: tuple[Any, ...] = asset[_PRICE:_SPREAD_END]
-    numbers = _NUMBERS_BY_NAME % tuple([number or "null" for number in said])
-    listings = (msgspec.Raw(anchor), msgspec.Raw(taken), msgspec.Raw(agreeing), asset.listings_total)
-    fields: tuple[Any, ...] = (*asset[:4], *listings, msgspec.Raw(numbers), *asset[_SPREAD_END:], version)
+    taken = anchor if alone else _ListingFrame(*asset.taken)
+    agreeing = (anchor,) if alone else [_ListingFrame(*listing) for listing in asset.agreeing]
+    numbers = msgspec.Raw(_numbers(asset[_PRICE:_SPREAD_END]))
+    fields: tuple[Any, ...] = (*asset[:4], anchor, taken, agreeing, asset.listings_total, numbers, *asset[_SPREAD_END:], version)
     return _encoder.encode(_AssetFrame(*fields))
+
+
+def _numbers(said: tuple[Any, ...]) -> str:
+    """Write them out, from the price on, whose name is written already."""
+    price, cap, volume, hour, day, week, circulating, total, largest, spread = said
+    none = "null"
+    return (
+        f'{price or none},"market_cap_usd":{cap or none},"volume_24h_usd":{volume or none},'
+        f'"percent_change_1h":{hour or none},"percent_change_24h":{day or none},"percent_change_7d":{week or none},'
+        f'"circulating_supply":{circulating or none},"total_supply":{total or none},"max_supply":{largest or none},'
+        f'"price_spread_percent":{spread or none}'
+    )

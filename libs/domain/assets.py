@@ -126,13 +126,19 @@ def _assemble(anchor: Quote, taken: Quote, same: Sequence[Quote], listings_total
     """By position, by the tuple's own constructor: by name it takes twice as long. A test names them all."""
     named = anchor.listing
     fields = (
-        *(anchor.asset_uid, anchor.symbol, anchor.name or anchor.symbol, anchor.market_cap_rank),
-        *(named, named if taken is anchor else taken.listing),
+        anchor.asset_uid,
+        anchor.symbol,
+        anchor.name or anchor.symbol,
+        anchor.market_cap_rank,
+        named,
+        named if taken is anchor else taken.listing,
         (named,) if len(same) == 1 else tuple(sorted(quote.listing for quote in same)),
         listings_total,
         *taken[_PRICE:_SUPPLIES_END],
         _spread(same),
-        *(taken.source_updated_at, taken.fetched_at, taken.tick_id),
+        taken.source_updated_at,
+        taken.fetched_at,
+        taken.tick_id,
         warnings_of(anchor, taken, same),
     )
     return tuple.__new__(Asset, fields)

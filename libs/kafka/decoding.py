@@ -1,4 +1,4 @@
-"""Reading records whose headers other clients wrote.
+"""Reading records: whatever other clients wrote in their headers, and without a detour where nothing is missed by it.
 
 Kafka calls a header's name text and checks nothing. aiokafka's decoder fails on a name that is no UTF-8, in the middle of a
 fetch and without saying where, so one such record would end whoever reads its partition, again and again.
@@ -17,8 +17,27 @@ log = structlog.get_logger(__name__)
 
 
 def read_any_header_name() -> None:
-    """Let every consumer of this process read names that are no UTF-8, with backslashes for the bytes that are none."""
+    """Let every consumer of this process read names that are no UTF-8, with backslashes for the bytes that are none.
+
+    And records `as_read`, if it asks for them.
+    """
     fetcher.MemoryRecords = _Batches
+    fetcher.PartitionRecords = _Records
+
+
+def as_read(value: bytes | None) -> bytes | None:
+    """Ask a consumer, as its value_deserializer, for aiokafka's records as its reader in C makes them: a third of the time less.
+
+    They have no topic and no partition, which is known to who asks for the records of a partition.
+    """
+    return value
+
+
+class _Records(fetcher.PartitionRecords):  # type: ignore[misc] # aiokafka has no types
+    """What a fetch brought of a partition, one record after another."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        return record if self._value_deserializer is as_read else super()._consumer_record(tp, record)
 
 
 class _Batches(_MemoryRecordsPy):  # type: ignore[misc] # final, and the only place that knows a batch's bytes

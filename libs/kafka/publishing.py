@@ -9,7 +9,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon
-from libs.kafka.connection import COMPRESSION, KafkaConnection
+from libs.kafka.compression import COMPRESSION, compress_quickly
+from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import KafkaUnreachableError, WedgedProducerError, telling_outages
 from libs.kafka.records import Position, Record, send_records
 
@@ -52,6 +53,7 @@ class Publisher:
     async def _opened(self) -> AIOKafkaProducer:
         async with self._opening:
             if self._client is None:
+                compress_quickly()
                 client = AIOKafkaProducer(
                     **self.connection.options(),
                     acks="all",

@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation
 
 from libs.kafka.clients import BATCH_BYTES, LINGER_MS, abandon, partitions_of
-from libs.kafka.connection import COMPRESSION, KafkaConnection
+from libs.kafka.compression import COMPRESSION, compress_quickly
+from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import REFUSED, FencedProducerError, RecordsRefusedError, WedgedProducerError, telling_outages
 from libs.kafka.records import Position, Record, send_records, settled_partition
 
@@ -102,6 +103,7 @@ class TransactionalClient:
         """Take the id over. Raises KafkaUnreachableError."""
         if self._producer is not None:
             return
+        compress_quickly()
         producer = AIOKafkaProducer(
             **self._connection.options(),
             transactional_id=self.transactional_id,

@@ -14,7 +14,8 @@ import msgspec
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Reason, Rejection
-from libs.sources.rows import MISSING, quote_from, read_numbers, read_row, row_identity, sane_time
+from libs.sources.numbers import MISSING, read_numbers
+from libs.sources.rows import Scalar, quote_from, read_row, row_identity, sane_time
 from libs.sources.source import Hosting, RowIdentity, Source
 
 DOLLARS = ("USDT", "USDC", "FDUSD")
@@ -37,12 +38,33 @@ class BinanceRow(msgspec.Struct, frozen=True, kw_only=True):
     count: int | None = None
 
 
+class _WholeRow(BinanceRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that Binance sends."""
+
+    priceChange: Scalar = None  # noqa: N815
+    weightedAvgPrice: Scalar = None  # noqa: N815
+    prevClosePrice: Scalar = None  # noqa: N815
+    lastQty: Scalar = None  # noqa: N815
+    bidPrice: Scalar = None  # noqa: N815
+    bidQty: Scalar = None  # noqa: N815
+    askPrice: Scalar = None  # noqa: N815
+    askQty: Scalar = None  # noqa: N815
+    openPrice: Scalar = None  # noqa: N815
+    highPrice: Scalar = None  # noqa: N815
+    lowPrice: Scalar = None  # noqa: N815
+    volume: Scalar = None
+    openTime: Scalar = None  # noqa: N815
+    firstId: Scalar = None  # noqa: N815
+    lastId: Scalar = None  # noqa: N815
+
+
 class _Named(msgspec.Struct, frozen=True):
     symbol: str | None = None
     closeTime: int | None = None  # noqa: N815
 
 
 _row = msgspec.json.Decoder(BinanceRow)
+_whole: msgspec.json.Decoder[BinanceRow] = msgspec.json.Decoder(_WholeRow)
 _named = msgspec.json.Decoder(_Named)
 _FIELDS = ("lastPrice", "", "quoteVolume", "", "priceChangePercent", "", "", "", "", "")
 
@@ -58,7 +80,7 @@ def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     """Read what the row says; a pair that nobody traded in its 24 hours has a last price, but that is not what it costs."""
-    row = read_row(_row, bytes(frame.payload))
+    row = read_row(_row, bytes(frame.payload), whole=_whole)
     if isinstance(row, Rejection):
         return row
     base = _base_of(row.symbol)

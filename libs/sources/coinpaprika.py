@@ -9,7 +9,8 @@ from libs.domain.numbers import Number
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Rejection
 from libs.sources.entries import identify_entry
-from libs.sources.rows import MISSING, quote_from, read_numbers, read_row
+from libs.sources.numbers import MISSING, read_numbers
+from libs.sources.rows import Scalar, quote_from, read_row
 from libs.sources.source import Attribution, Hosting, RowIdentity, Source
 
 
@@ -48,7 +49,35 @@ class CoinPaprikaRow(msgspec.Struct, frozen=True, kw_only=True):
     quotes: CoinPaprikaQuotes
 
 
+class _WholeUsd(CoinPaprikaUsd, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    volume_24h_change_24h: Scalar = None
+    market_cap_change_24h: Scalar = None
+    percent_change_15m: Scalar = None
+    percent_change_30m: Scalar = None
+    percent_change_6h: Scalar = None
+    percent_change_12h: Scalar = None
+    percent_change_30d: Scalar = None
+    percent_change_1y: Scalar = None
+    ath_price: Scalar = None
+    ath_date: Scalar = None
+    percent_from_price_ath: Scalar = None
+
+
+class _WholeQuotes(CoinPaprikaQuotes, frozen=True, forbid_unknown_fields=True):
+    USD: _WholeUsd
+
+
+class _WholeRow(CoinPaprikaRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that CoinPaprika sends."""
+
+    beta_value: Scalar = None
+    first_data_at: Scalar = None
+    last_updated: Scalar = None
+    quotes: _WholeQuotes
+
+
 _row = msgspec.json.Decoder(CoinPaprikaRow)
+_whole: msgspec.json.Decoder[CoinPaprikaRow] = msgspec.json.Decoder(_WholeRow)
 _FIELDS = (
     "quotes.USD.price",
     "quotes.USD.market_cap",
@@ -70,7 +99,7 @@ def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     """Read what the row says; `_positive` is "0 means missing"."""
-    row = read_row(_row, bytes(frame.payload))
+    row = read_row(_row, bytes(frame.payload), whole=_whole)
     if isinstance(row, Rejection):
         return row
     usd = row.quotes.USD

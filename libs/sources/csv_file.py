@@ -13,7 +13,8 @@ from libs.domain.rejections import Reason, Rejection
 from libs.sources.delimited.columns import fields_of, says_percent
 from libs.sources.delimited.numbers import is_missing, number_of, uses_decimal_comma
 from libs.sources.delimited.times import cell_time
-from libs.sources.rows import EARLIEST, check_numbers, quote_from, read_row, row_identity
+from libs.sources.numbers import check_numbers
+from libs.sources.rows import EARLIEST, quote_from, read_row, row_identity
 from libs.sources.source import RowIdentity, Source
 
 Cells = dict[str, str]
@@ -36,7 +37,7 @@ _NUMBERS = (
 
 def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
     """Name the listing: by its id column, else by its asset_uid. The fallback, the file's own time, dates rows without one."""
-    cells = read_row(_cells, payload)
+    cells = read_row(_cells, payload, whole=_cells)
     if isinstance(cells, Rejection):
         return cells
     fields = fields_of(tuple(cells))
@@ -48,7 +49,7 @@ def identify(payload: bytes, fallback: datetime) -> RowIdentity | Rejection:
 
 def quote_of(frame: RawTickFrame) -> Quote | Rejection:
     """Read what the row says."""
-    cells = read_row(_cells, bytes(frame.payload))
+    cells = read_row(_cells, bytes(frame.payload), whole=_cells)
     if isinstance(cells, Rejection):
         return cells
     fields = fields_of(tuple(cells))

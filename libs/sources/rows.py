@@ -1,24 +1,23 @@
-"""Reading one row of a provider: JSON bytes to a typed struct, its numbers as decimals with the provider's digits.
+"""Reading one row of a provider: JSON bytes to a typed struct, its numbers left raw for libs/sources/numbers.py.
 
 What the sources have in common lives here; what a field means is each source's own. Everything that Postgres would refuse
 in the row (a NUL, broken UTF-8, a number beyond reason) is found here, so that one bad row is named before a whole
 statement fails on it.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from functools import lru_cache
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from libs.contracts.raw_tick import RawTickFrame
 from libs.domain.identity import asset_uid_of
-from libs.domain.numbers import Number, number_of
+from libs.domain.numbers import Number
 from libs.domain.quotes import Quote
 from libs.domain.rejections import Reason, Rejection
+from libs.sources.numbers import misfit
 from libs.sources.source import RowIdentity
 
 LONGEST_SOURCE_ID = 256
@@ -29,12 +28,6 @@ LARGEST_ROW = 512 * 1024
 """Bytes; a topic takes messages of 1 MiB. The recorded rows have about 1.2 KB."""
 DEEPEST_ROW = 200
 """Lists and objects within each other. Python's own limit differs from version to version; the recorded rows have three."""
-LARGEST_EXPONENT = 300
-"""Of a number's first digit, up or down; NUMERIC takes more, a sane market does not."""
-MOST_DIGITS = 1_000
-"""Characters of one number."""
-LARGEST_RANK = 2**31 - 1
-"""The column is an int4."""
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)
 """Nothing was traded before Bitcoin; an older time is a unit mistaken (milliseconds, 1970)."""
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -42,42 +35,41 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 FUTURE_ALLOWED = timedelta(hours=24)
 """How far an event time may lie after the time of fetching: clocks and time zones differ."""
 
-MISSING = msgspec.Raw(b"null")
-"""A number that the row does not have."""
-
-_MAY_BE_NEGATIVE = (False, False, False, True, True, True, False, False, False)
-"""price, market cap, volume, change 1h, 24h, 7d, circulating, total, max supply: the order of Quote."""
-_PLAIN_SHAPE = re.compile(
-    b"".join(rb"(?:-?\.?|null)," if negative else rb"(?:\.?|null)," for negative in _MAY_BE_NEGATIVE) + rb"(?:|null)"
-)
-"""What is left of a row's numbers without their digits when they are written as a Number is, as nearly all are.
-
-They have been read as JSON before, which leaves no zero before a digit and no point without digits on both sides.
-"""
-_NEGATIVE_ZERO = re.compile(rb"-[0.]+(?:,|$)")
-LONGEST_PLAIN = 300
-"""Bytes of all the numbers of a row, which keeps each of them far within what a number may be."""
-MOST_RANK_DIGITS = 9
-SHAPES_KEPT = 4_096
-
 NESTED_TOO_DEEPLY = f"the row is nested too deeply (at most {DEEPEST_ROW} lists and objects within each other)"
+
+Scalar: TypeAlias = str | float | int | bool | None
+"""What a field that we do not read may hold: to read it as one finds all that is wrong with it."""
 
 Row = TypeVar("Row")
 _BACKSLASH, _BRACKET = b"\\["
 """As numbers, which are found in bytes five times as fast as bytes are."""
 _anything = msgspec.json.Decoder()
-_decimal = msgspec.json.Decoder(Decimal | None)
+_quote = partial(tuple.__new__, Quote)
+"""By the tuple's own constructor: there is one for every tick."""
 
 
-def read_row(decoder: msgspec.json.Decoder[Row], payload: bytes) -> Row | Rejection:
-    """Return the row, or why nothing can be done with it."""
+def read_row(
+    decoder: msgspec.json.Decoder[Row], payload: bytes, *, whole: msgspec.json.Decoder[Row] | None = None
+) -> Row | Rejection:
+    """Return the row, or why nothing can be done with it.
+
+    `whole` knows all fields that the provider is known to send, as `Scalar` those that we do not read, and refuses any other: it
+    has seen whatever is in a row that it takes, so that nearly every row is read once. Only what it leaves raw it has not looked
+    into: `read_numbers` does, and where a row tells such a number twice, at the last, which is the one that JSONB keeps. A row
+    that it refuses is looked over and read with the other decoder, which is as good and slower.
+    """
+    if whole is not None and len(payload) <= LARGEST_ROW and payload.isascii() and _BACKSLASH not in payload:
+        try:
+            return whole.decode(payload)
+        except (ValueError, RecursionError):
+            pass  # it may be a field more: what is wrong, if anything, is said below
     row = undamaged(payload)
     if isinstance(row, Rejection):
         return row
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as error:
-        return _misfit(str(error))
+        return misfit(str(error))
 
 
 def row_identity(source_id: str | None, symbol: str | None, updated_at: datetime | Rejection) -> RowIdentity | Rejection:
@@ -115,38 +107,6 @@ def sane_time(field: str, time: datetime) -> datetime | Rejection:
     return aware.astimezone(UTC)
 
 
-def read_numbers(raw: Sequence[msgspec.Raw], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
-    """Read a row's numbers in the order of Quote and its rank (0 is none); `fields` are the provider's names of them."""
-    row = b",".join(raw)
-    if len(row) <= LONGEST_PLAIN and _is_plain(row.translate(None, b"0123456789")):
-        *numbers, rank = [None if text == "null" else text for text in row.decode().split(",")]
-        if (rank is None or len(rank) <= MOST_RANK_DIGITS) and not (b"-0" in row and _NEGATIVE_ZERO.search(row)):
-            return cast("list[Number | None]", numbers), int(rank or 0) or None
-    read: list[Decimal | None] = []
-    for field, number in zip(fields, raw, strict=True):
-        try:
-            read.append(_decimal.decode(number))
-        except msgspec.ValidationError as error:
-            return _misfit(f"{error} - at `$.{field}`")
-    return check_numbers(read, fields)
-
-
-@lru_cache(maxsize=SHAPES_KEPT)
-def _is_plain(shape: bytes) -> bool:
-    return _PLAIN_SHAPE.fullmatch(shape) is not None
-
-
-def check_numbers(read: Sequence[Decimal | None], fields: Sequence[str]) -> tuple[list[Number | None], int | None] | Rejection:
-    """Refuse what no market and no column can have; as `read_numbers`, for numbers that were read already."""
-    numbers: list[Number | None] = []
-    for field, number, may_be_negative in zip(fields, read, _MAY_BE_NEGATIVE, strict=False):
-        if number is not None and (wrong := _wrong_number(number, field, may_be_negative=may_be_negative)):
-            return wrong
-        numbers.append(None if number is None else number_of(number))
-    rank = _rank(read[-1], fields[-1])
-    return rank if isinstance(rank, Rejection) else (numbers, rank)
-
-
 def quote_from(
     frame: RawTickFrame,
     *,
@@ -166,7 +126,7 @@ def quote_from(
         return wrong
     about = (frame.source, frame.source_id, frame.asset_uid, (symbol or "").strip(), (name or "").strip())
     when = (frame.source_updated_at, frame.fetched_at, frame.tick_id, frame.run_id)
-    return Quote._make((*about, *numbers, rank, *when))
+    return _quote((*about, *numbers, rank, *when))
 
 
 def undamaged(payload: bytes) -> dict[str, Any] | Rejection:
@@ -222,14 +182,6 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, list) and any(map(_holds_nul, value))
 
 
-def _misfit(message: str) -> Rejection:
-    """Sort msgspec's words (`Expected ..., got ... - at $.field`): a bad number is one thing, a changed shape another."""
-    bad_number = "`decimal" in message and "`object`" not in message and "`array`" not in message
-    if bad_number or message.startswith("Invalid decimal"):
-        return Rejection(Reason.UNREADABLE_NUMBER, message)
-    return Rejection(Reason.WRONG_SHAPE, message)
-
-
 def _wrong_identity(frame: RawTickFrame, source_id: str | None, symbol: str | None, name: str | None) -> Rejection | None:
     asset_uid = asset_uid_of(symbol)
     if isinstance(asset_uid, Rejection):
@@ -243,31 +195,13 @@ def _wrong_identity(frame: RawTickFrame, source_id: str | None, symbol: str | No
 
 
 def _wrong_times(frame: RawTickFrame) -> Rejection | None:
-    for field, time in (("fetched_at", frame.fetched_at), ("source_updated_at", frame.source_updated_at)):
+    told, fetched = frame.source_updated_at, frame.fetched_at
+    have_zones = told.tzinfo is not None and fetched.tzinfo is not None
+    if have_zones and EARLIEST <= told <= fetched <= LATEST:  # as nearly all
+        return None
+    for field, time in (("fetched_at", fetched), ("source_updated_at", told)):
         if time.tzinfo is None or not EARLIEST <= time <= LATEST:
             return Rejection(Reason.UNREADABLE_TIME, f"{field} is not a time of this century, with its zone: {time}")
-    if frame.source_updated_at > frame.fetched_at and frame.source_updated_at - frame.fetched_at > FUTURE_ALLOWED:
-        return Rejection(Reason.TIME_IN_FUTURE, f"{frame.source_updated_at} is over 24 h after it was fetched")
+    if told > fetched and told - fetched > FUTURE_ALLOWED:
+        return Rejection(Reason.TIME_IN_FUTURE, f"{told} is over 24 h after it was fetched")
     return None
-
-
-def _wrong_number(number: Decimal, field: str, *, may_be_negative: bool) -> Rejection | None:
-    if not number.is_finite():
-        return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a number: {number}")
-    text = str(number)
-    if not -LARGEST_EXPONENT <= number.adjusted() <= LARGEST_EXPONENT or len(text) > MOST_DIGITS:
-        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is beyond reason: {text[:80]}")
-    if not may_be_negative and number < 0:
-        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is below zero: {number}")
-    return None
-
-
-def _rank(number: Decimal | None, field: str) -> int | Rejection | None:
-    """Return the rank; 0 is none."""
-    if not number:
-        return None
-    if not number.is_finite() or (number.adjusted() <= LARGEST_EXPONENT and number != number.to_integral_value()):
-        return Rejection(Reason.UNREADABLE_NUMBER, f"{field} is not a whole number: {str(number)[:80]}")
-    if not 0 < number <= LARGEST_RANK:
-        return Rejection(Reason.NUMBER_OUT_OF_RANGE, f"{field} is not between 1 and {LARGEST_RANK}: {str(number)[:80]}")
-    return int(number)

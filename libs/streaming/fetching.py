@@ -12,7 +12,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.decoding import read_any_header_name
+from libs.kafka.decoding import as_read, read_any_header_name
 from libs.kafka.errors import is_outage
 from libs.streaming.chunks import Chunk, Lost, Record, pack
 
@@ -89,6 +89,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             rebalance_timeout_ms=SESSION_TIMEOUT_MS,
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=FETCH_BYTES,
+            value_deserializer=as_read,
             metadata_max_age_ms=30_000,
         )
 

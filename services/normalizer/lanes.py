@@ -47,8 +47,8 @@ class Read(NamedTuple):
 
 def runs_in(entries: Sequence[Entry]) -> frozenset[UUID]:
     """Return the runs that the entries are of."""
-    found = {entry.quote.run_id if isinstance(entry, Tick) else entry.run_id for entry in entries}
-    return frozenset(run for run in found if run is not None)
+    runs = (entry.quote.run_id if isinstance(entry, Tick) else entry.run_id for entry in entries)
+    return frozenset({run.int: run for run in runs if run is not None}.values())
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ other one commits after that look, and publishes later still; or this one sees i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from libs.contracts.asset import encode_asset
 from libs.kafka.records import Record as Outgoing
@@ -14,6 +15,9 @@ from libs.postgres.writing.assets import Changed, find_overtaken, load_current
 from libs.postgres.writing.chunks import Written
 from services.normalizer.outlets import Outlets
 from services.normalizer.traces import NO_TRACES, Traces
+
+_outgoing = partial(tuple.__new__, Outgoing)
+"""By the tuple's own constructor: there is one for nearly every tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,12 @@ class AssetPublisher:
     def _records(self, changed: Sequence[Changed], gone: Sequence[str], traces: Traces = NO_TRACES) -> list[Outgoing]:
         topic, headers_of = self.outlets.assets_topic, traces.headers_of
         records = []
-        for one in changed:
-            uid = one.asset.asset_uid
-            records.append(Outgoing(topic, uid.encode(), encode_asset(one.asset, one.version), headers_of(uid)))
+        for asset, version in changed:
+            uid = asset.asset_uid
+            records.append(_outgoing((topic, uid.encode(), encode_asset(asset, version), headers_of(uid), None)))
         return records + [Outgoing(topic, uid.encode(), None, headers_of(uid)) for uid in gone]
 
 
 def _versions(changed: Sequence[Changed], gone: Sequence[str]) -> dict[str, int | None]:
-    versions: dict[str, int | None] = {one.asset.asset_uid: one.version for one in changed}
+    versions: dict[str, int | None] = {asset.asset_uid: version for asset, version in changed}
     return versions | dict.fromkeys(gone)

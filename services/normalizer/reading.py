@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +28,9 @@ RECORDS_A_TURN: Final = 200
 ATTEMPT_HEADER: Final = "kasparro.attempt"
 MOST_DIGITS: Final = 10
 """Whoever wrote the header: more are no count of attempts."""
+
+_tick = partial(tuple.__new__, Tick)
+"""By the tuple's own constructor: there is one for nearly every record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def _read(source: Source, record: Record) -> Tick | Rejected:
     quote = source.quote_of(frame)
     if isinstance(quote, Rejection):
         return Rejected(record, quote, frame.run_id)
-    return Tick(record.offset, quote, frame.payload, counts=not _is_redriven(record))
+    return _tick((record.offset, quote, frame.payload, not _is_redriven(record)))
 
 
 def _frame(record: Record) -> RawTickFrame | Rejection:

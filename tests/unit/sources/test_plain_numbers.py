@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.domain.rejections import Rejection
-from libs.sources.rows import check_numbers, read_numbers
+from libs.sources.numbers import check_numbers, read_numbers
 
 FIELDS = [f"field {number}" for number in range(10)]
 DECIMAL = msgspec.json.Decoder(Decimal | None)

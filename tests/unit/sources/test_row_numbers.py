@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from libs.domain.numbers import number_of
 from libs.domain.rejections import Rejection
-from libs.sources.rows import check_numbers, read_numbers
+from libs.sources.numbers import check_numbers, read_numbers
 
 FIELDS = ("price", "cap", "volume", "hour", "day", "week", "circulating", "total", "largest", "rank")
 digits = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**32), max_value=10**32)
