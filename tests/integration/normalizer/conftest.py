@@ -158,7 +158,8 @@ async def read_all(connection: KafkaConnection, topic: str, enough: Callable[[Se
     async with open_tail(connection, topic, start=Start.BEGINNING) as tail:
 
         async def seen() -> bool:
-            found.extend(await tail.read(0.1))
+            while some := await tail.read(0.1):  # as long as more comes: a read brings a hundred at most
+                found.extend(some)
             return enough(found)
 
         await eventually(seen, f"enough records in {topic}")
