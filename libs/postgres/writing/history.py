@@ -142,7 +142,7 @@ async def keep(connection: Connection, batch: Batch, *, again: bool, new: bool =
     """
     ticks, candles, never_late = map(midnight, batch.edges)
     if kept := [day for day in batch.days if day >= batch.edges.ticks]:
-        if new:
+        if new and min(kept) >= batch.edges.never_late:  # an older day may be dropped at this moment, and its hours closed
             await connection.execute(KEEP_NEW, ticks, never_late)
         else:
             await connection.execute(KEEP[again], ticks, never_late, midnight(min(kept)), midnight(max(kept)) + DAY)
