@@ -7,9 +7,7 @@ this one is stored.
 import asyncio
 import os
 from asyncio import Queue
-from uuid import UUID
 
-import asyncpg
 import uvloop
 
 from libs.kafka.connection import KafkaConnection
@@ -27,18 +25,10 @@ SOURCE = SOURCES["coingecko"]
 
 
 async def store(pool: Pool, ticks: list[Tick]) -> None:
-    """One transaction a chunk; one more when another has stored some of its contents meanwhile."""
-    came = {tick.quote.tick_id for tick in ticks}
-    try:
-        await _store(pool, ticks, came, alone=len(came) == len(ticks))
-    except asyncpg.UniqueViolationError:
-        await _store(pool, ticks, came, alone=False)
-
-
-async def _store(pool: Pool, ticks: list[Tick], came: set[UUID], *, alone: bool) -> None:
+    """One transaction a chunk."""
     async with pool.acquire() as connection, connection.transaction():
         await stage(connection, ticks)
-        await raw_ticks.insert_new(connection, SOURCE.raw_table, came, alone=alone)
+        await raw_ticks.insert_new(connection, SOURCE.raw_table, {tick.quote.tick_id for tick in ticks})
         await quotes.upsert_newest(connection)
 
 

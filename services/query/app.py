@@ -1,7 +1,7 @@
 """The application: what it opens, in order, and what it answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -163,7 +163,7 @@ def _opening(
             watching = (app[POSTGRES].watch(), app[KAFKA].watch(), app[PROGRESS].watch(), app[UNSETTLED].watch())
             followed = (app[RUNS].follow(), app[CURSORS].follow(), app[INCIDENTS].follow())
             streamed = (app[STREAM].follow(), app[STREAM].pace())
-            begun = (app[HELD_ASSETS].look_first(),)
+            begun = (_and_then_wait(app[HELD_ASSETS].look_first()),)
             async with AsyncExitStack() as stack:
                 led = () if openers.watch is None else ((await stack.enter_async_context(openers.watch(lookout))).run(),)
                 following = tuple([asyncio.create_task(work) for work in (*followed, *watching, *streamed, *begun, *led)])
@@ -192,12 +192,17 @@ async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
 
 
 async def until_a_follower_fails(app: web.Application) -> None:
-    """Wait for ever; a follower that fails has met a bug, which is raised. One that returns had one thing to do."""
-    pending = {*app[FOLLOWING]}
-    while pending:
-        ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
-            task.result()
+    """Wait for ever; a follower that ends has met a bug, which is raised."""
+    following = app[FOLLOWING]
+    ended, _ = await asyncio.wait(following, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended:
+        task.result()
+
+
+async def _and_then_wait(work: Coroutine[None, None, None]) -> None:
+    """Do what is done once, as a follower: those never return."""
+    await work
+    await asyncio.Event().wait()
 
 
 async def _release_waiting_requests(app: web.Application) -> None:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from libs.domain.anomalies import move_bucket
 from libs.domain.assets import Asset, asset_of
@@ -17,6 +18,8 @@ from libs.postgres.writing.candles import ListingHour
 from libs.postgres.writing.history import Batch, History, batch_of
 from libs.postgres.writing.partitions import Partition
 from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
+
+log = structlog.get_logger(__name__)
 
 # One after another in the order given, which is rising: two writers then never wait for each other in a ring.
 LOCK: Final = "SELECT pg_advisory_xact_lock($1, number) FROM unnest($2::integer[]) AS number"
@@ -112,9 +115,10 @@ async def write_together(pool: Pool, destination: Destination, parts: Sequence[P
             locked |= more.partitions
         except _MoreRoomError as more:
             room |= more.partitions
-        except asyncpg.UniqueViolationError:
+        except asyncpg.UniqueViolationError as error:
             if work.careful:
                 raise
+            log.warning("chunk_written_again", constraint=error.constraint_name)
             work = work._replace(careful=True)
         except asyncpg.CheckViolationError as error:
             if not partitions.is_missing(error):
@@ -142,27 +146,31 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
         return Written(Counted(0, 0, dead_lettered))
     came = _newest_of_each_content(ticks)
     again = len(came) < len(ticks)
-    alone = not (careful or again)  # the locks keep others away, unless they make another uid of the same content
-    known = await raw_ticks.insert_new(connection, destination.raw_table, came, alone=alone)
+    known = await raw_ticks.insert_new(connection, destination.raw_table, came)
     moved = await quotes.upsert_newest(connection, batch.hour)
     moved_by, left = moved.prices, moved.left
     if missing := set(map(destination.partition_of, left.values())) - locked:
         raise _MoreLocksError(missing)
     hours = [ListingHour(*came[tick_id].listing, at) for tick_id, at in moved.hours.items()]
     await _close(connection, destination.history, hours)
-    await history.keep(connection, batch, again=again, new=alone and not known and _are_open(moved, batch))
+    new = not (careful or again or known) and _are_open(moved, batch)
+    await history.keep(connection, batch, again=again, new=new)
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves, again=again)))
-    written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], moved)
+    written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
     return await _with_unpublished(connection, replace(written, counted=counted), list(known))
 
 
 def _are_open(moved: quotes.Moved, batch: Batch) -> bool:
-    """Whether all ticks are of the hour that their listing is in now, and none of these has a candle."""
-    return batch.hour is not None and len(moved.prices) == batch.listings and not moved.have_candle
+    """Whether all ticks are of one hour, which their listings are in now and have no candle of.
+
+    Not of days before yesterday: such a one may be dropped at this moment, and its hours closed.
+    """
+    recent = batch.hour is not None and batch.hour.date() >= batch.edges.never_late
+    return recent and len(moved.prices) == batch.listings and not moved.have_candle
 
 
 async def _close(connection: Connection, held: History, hours: Sequence[ListingHour]) -> None:
@@ -186,22 +194,22 @@ async def _restore(connection: Connection, table: str, shown_again: set[UUID], c
     return deleted - await raw_ticks.insert_new(connection, table, came) if deleted else set()
 
 
-async def _recompute(connection: Connection, destination: Destination, newest: Sequence[Quote], moved: quotes.Moved) -> Written:
-    """Recompute the assets whose quotes moved; a uid that a listing left is one of them. `newest` are the quotes that moved."""
-    if not newest:
+async def _recompute(
+    connection: Connection, destination: Destination, moved: Sequence[Quote], left: Mapping[UUID, str]
+) -> Written:
+    """Recompute the assets whose quotes moved; a uid that a listing left (by the tick of this id) is one of them."""
+    if not moved:
         return Written(Counted(0, 0, 0))
     changed_by: dict[str, UUID] = {}
     by_uid: dict[str, list[Quote]] = {}
-    for quote in sorted(newest, key=freshness):
+    for quote in sorted(moved, key=freshness):
         by_uid.setdefault(quote.asset_uid, []).append(quote)
         changed_by[quote.asset_uid] = quote.tick_id
-        if (old := moved.left.get(quote.tick_id)) is not None:
+        if (old := left.get(quote.tick_id)) is not None:
             by_uid.setdefault(old, [])
             changed_by.setdefault(old, quote.tick_id)
-    if shared := {quote.asset_uid for quote in newest if quote.tick_id in moved.shared}.union(moved.left.values()):
-        known = [quote.tick_id for quote in newest if quote.asset_uid in shared]
-        for quote in await quotes.load_others(connection, list(shared), known):
-            by_uid[quote.asset_uid].append(quote)
+    for quote in await quotes.load_others(connection, list(by_uid), [quote.tick_id for quote in moved]):
+        by_uid[quote.asset_uid].append(quote)
     computed = {uid: asset_of(held, destination.priorities) for uid, held in by_uid.items()}
     present = [asset for asset in computed.values() if asset is not None]
     changed = await assets.upsert_changed(connection, present, changed_by)

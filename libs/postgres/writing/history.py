@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
+from libs.domain.candles import bucket_at
 from libs.domain.quotes import Quote
-from libs.postgres.hours import HOUR, hour_at
+from libs.postgres.hours import HOUR
 from libs.postgres.pool import Connection
 from libs.postgres.writing.candles import MERGE_ALL, MERGE_OVER, close_late
 from libs.postgres.writing.partitions import CANDLES, TICKS, Partition, midnight, month_of
@@ -43,13 +44,13 @@ _INSERT: Final = """
         INSERT INTO quote_history AS held (
             source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd, market_cap_usd, volume_24h_usd)
         SELECT source, source_id, event_time, tick_id, first_fetched_at, fetched_at, price_usd, market_cap_usd, volume_24h_usd
-        FROM told
+        FROM told"""
+_KEEP: Final = f"""
+    WITH told AS ({{told}}), kept AS ({_INSERT}
         WHERE event_time >= $2 OR NOT EXISTS (
             SELECT FROM late_ticks AS late WHERE late.source = told.source AND late.source_id = told.source_id
                 AND late.event_time = told.event_time AND late.tick_id = told.tick_id
-            OFFSET 0)"""
-_KEEP: Final = f"""
-    WITH told AS ({{told}}), kept AS ({_INSERT}
+            OFFSET 0)
         ON CONFLICT (source, source_id, event_time, tick_id) DO UPDATE SET (first_fetched_at, fetched_at)
             = (least(held.first_fetched_at, excluded.first_fetched_at), greatest(held.fetched_at, excluded.fetched_at))
         WHERE excluded.first_fetched_at < held.first_fetched_at OR excluded.fetched_at > held.fetched_at
@@ -60,9 +61,9 @@ KEEP: Final[Mapping[bool, str]] = {
     again: _KEEP.format(told=told.format(which="source_updated_at >= $1"))
     for again, told in ((False, _TOLD_ONCE), (True, _TOLD_AGAIN))
 }
-# The same, where nothing can be there yet and no hour has a row: nearly always, and half of the work (measured: 5.3 us a tick
-# of Postgres, and 12.1 for the other). A tick that is there nevertheless is an error.
-KEEP_NEW: Final = f"WITH told AS ({_TOLD_ONCE.format(which='source_updated_at >= $1')}){_INSERT}"
+# Ticks of which none can be there yet, and none late, of hours without a row: nearly always, and half of the work (measured: 5.3
+# us a tick of Postgres, and 12.1 for the other). One that is there after all is an error.
+KEEP_NEW: Final = f"WITH told AS ({_TOLD_ONCE.format(which='true')}){_INSERT}"
 
 # Ticks whose day is not kept ($1), but whose candle is ($2). One that is told again before its day is dropped is in its candle.
 KEEP_LATE: Final = f"""
@@ -126,7 +127,7 @@ def batch_of(quotes: Sequence[Quote], edges: Edges) -> Batch:
     if not quotes:
         return Batch(edges, frozenset(), None, 0)
     times = [quote.source_updated_at for quote in quotes]
-    hour = hour_at(min(times))
+    hour = bucket_at(min(times).astimezone(UTC), HOUR)
     one_hour = max(times) < hour + HOUR
     days = {hour.date()} if one_hour else {time.astimezone(UTC).date() for time in times}
     return Batch(edges, frozenset(days), hour if one_hour else None, len({quote.source_id for quote in quotes}))
@@ -135,15 +136,15 @@ def batch_of(quotes: Sequence[Quote], edges: Edges) -> Batch:
 async def keep(connection: Connection, batch: Batch, *, again: bool, new: bool = False) -> None:
     """Store the incoming ticks, and merge those of hours that have a row, or are over, into their candles.
 
-    `again`: a content may be among them more than once. `new`: none is, none has come before, and each is of an hour that its
-    listing is in now and that has no row; raises UniqueViolationError if one has. Behind quotes.upsert_newest in a transaction,
-    which keeps others away from these listings, and behind candles.close of the hours that it moved them from. Their partitions
-    must be there.
+    `again`: a content may be among them more than once. `new`: none is, none has come before, and all are of one hour of today or
+    yesterday that their listings are in and that has no row; raises UniqueViolationError if one has come. Behind
+    quotes.upsert_newest in a transaction, which keeps others away from these listings, and behind candles.close of the hours that
+    it moved them from. Their partitions must be there.
     """
     ticks, candles, never_late = map(midnight, batch.edges)
     if kept := [day for day in batch.days if day >= batch.edges.ticks]:
-        if new and min(kept) >= batch.edges.never_late:  # an older day may be dropped at this moment, and its hours closed
-            await connection.execute(KEEP_NEW, ticks, never_late)
+        if new:
+            await connection.execute(KEEP_NEW)
         else:
             await connection.execute(KEEP[again], ticks, never_late, midnight(min(kept)), midnight(max(kept)) + DAY)
     if any(batch.edges.candles <= day < batch.edges.ticks for day in batch.days):

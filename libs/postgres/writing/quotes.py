@@ -1,6 +1,6 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,8 +11,8 @@ from libs.postgres.hours import hour_of
 from libs.postgres.pool import Connection
 
 # Repeated listings collapse here: Postgres refuses to touch a row twice in one statement. In key order: two writers then never
-# wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness. What it looks up for those
-# that moved is what was there before it: who else had the uid, and whether the hour ($1) has a candle. The keys serve.
+# wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness. Whether those that moved
+# have a candle of the hour ($1) the key of candles_1h tells.
 UPSERT_NEWEST = f"""
     INSERT INTO quotes AS held (
         source, source_id, asset_uid, symbol, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h,
@@ -39,10 +39,6 @@ UPSERT_NEWEST = f"""
         CASE WHEN {hour_of("old.source_updated_at")} < {hour_of("new.source_updated_at")}
             THEN {hour_of("old.source_updated_at")} END AS left_hour,
         EXISTS (
-            SELECT FROM quotes AS other
-            WHERE other.asset_uid = new.asset_uid AND (other.source, other.source_id) <> (new.source, new.source_id)
-            OFFSET 0) AS is_shared,
-        EXISTS (
             SELECT FROM candles_1h AS there
             WHERE there.source = new.source AND there.source_id = new.source_id AND there.started_at = $1
             OFFSET 0) AS has_candle"""  # noqa: S608 - our own parts
@@ -61,13 +57,12 @@ LOAD_OTHERS = """
 class Moved(NamedTuple):
     """The rows that moved, by the tick_id that moved them: the price that was there; and what they left: a uid, an hour.
 
-    `shared` are those whose uid other listings had before. `have_candle`: the hour asked about has a candle of one of them.
+    `have_candle`: the hour asked about has a candle of one of them.
     """
 
     prices: Mapping[UUID, Number | None]
     left: Mapping[UUID, str]
     hours: Mapping[UUID, datetime]
-    shared: Collection[UUID]
     have_candle: bool
 
 
@@ -78,8 +73,7 @@ async def upsert_newest(connection: Connection, hour: datetime | None = None) ->
         {row[0]: row[2] for row in rows},
         {row[0]: row[1] for row in rows if row[1] is not None},
         {row[0]: row[3] for row in rows if row[3] is not None},
-        {row[0] for row in rows if row[4]},
-        any(row[5] for row in rows),
+        any(row[4] for row in rows),
     )
 
 

@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from functools import partial
 
+from structlog.testing import capture_logs
+
 from libs.domain.identity import Listing
 from libs.postgres.pool import Pool
 from libs.postgres.writing.ticks import Tick
@@ -24,7 +26,9 @@ async def test_a_tick_that_only_the_history_has_is_told_again_and_not_twice(pool
     await write_chunk(pool, COINGECKO, 0, numbered([first]))
     await pool.execute("DELETE FROM raw_coingecko")
     await pool.execute("DELETE FROM quotes")
-    written = await write_chunk(pool, COINGECKO, 0, numbered([fetched_later(first), other], 1))
+    with capture_logs() as told:
+        written = await write_chunk(pool, COINGECKO, 0, numbered([fetched_later(first), other], 1))
+    assert [(one["event"], "quote_history" in one["constraint"]) for one in told] == [("chunk_written_again", True)]
     assert (written.counted.stored, written.counted.duplicate) == (2, 0)
     assert await pool.fetchval("SELECT count(*) FROM raw_coingecko") == 2
     at, later = first.quote.fetched_at, first.quote.fetched_at + timedelta(minutes=5)
