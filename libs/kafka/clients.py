@@ -1,14 +1,16 @@
-"""What the clients of this lib share: how producers batch, and how a client is left behind whatever state it is in."""
+"""What the clients of this lib share: how producers batch, how one reads without a group, and how each is left behind."""
 
 import asyncio
 from collections.abc import Coroutine
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from libs.kafka.connection import KafkaConnection
+from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import KafkaUnreachableError
 
 log = structlog.get_logger(__name__)
@@ -16,6 +18,9 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 262_144
 LINGER_MS = 10
 LOOK_SECONDS = 0.2
+OFFSETS_SECONDS = 10.0
+METADATA_SECONDS = 30.0
+"""How old what is known of a topic may be; by itself the client asks for partitions that were added every five minutes."""
 CLOSE_SECONDS = 2.0
 """A client whose broker is away would otherwise try for ever to send what it holds."""
 
@@ -44,6 +49,27 @@ async def partitions_of(client: AIOKafkaClient, topic: str) -> set[int]:
             await asyncio.sleep(LOOK_SECONDS)
         partitions: set[int] = await client._wait_on_metadata(topic)  # noqa: SLF001 partitions_for_topic does not ask the broker
     return partitions
+
+
+async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic. One that is not there (yet) is an outage: somebody is about to create it."""
+    partitions = await partitions_of(consumer._client, topic)  # noqa: SLF001 a producer shows its client, a consumer does not
+    return [TopicPartition(topic, partition) for partition in sorted(partitions)]
+
+
+def groupless_consumer(
+    connection: KafkaConnection, begins: str, *, isolation: str, metadata_seconds: float = METADATA_SECONDS
+) -> AIOKafkaConsumer:
+    """Make a consumer that is in no group and commits nothing. `begins`: `earliest` or `latest`."""
+    read_any_header_name()
+    return AIOKafkaConsumer(
+        **connection.options(),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset=begins,
+        isolation_level=isolation,
+        metadata_max_age_ms=round(1_000 * metadata_seconds),
+    )
 
 
 def _forget_errors(client: AIOKafkaProducer) -> None:

@@ -8,11 +8,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from libs.kafka.clients import close_consumer
+from libs.kafka.clients import OFFSETS_SECONDS, close_consumer, partitions_of_topic
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import KafkaUnreachableError, is_outage, telling_outages
-from libs.kafka.tailing import OFFSETS_SECONDS, RETRY_SECONDS, TopicRecord, partitions_of_topic, topic_record
+from libs.kafka.tailing import RETRY_SECONDS, TopicRecord, topic_record
 
 log = structlog.get_logger(__name__)
 

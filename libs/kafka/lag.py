@@ -18,12 +18,11 @@ from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import OffsetAndMetadata
 
 from libs.contracts.raw_tick import decode_raw_tick
-from libs.kafka.clients import close_admin, close_consumer
+from libs.kafka.clients import close_admin, close_consumer, partitions_of_topic
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.decoding import read_any_header_name
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
 from libs.kafka.members import COORDINATOR_COMING, LOOK_AGAIN_SECONDS, describe
-from libs.kafka.tailing import partitions_of_topic
 
 PROBE_SECONDS = 2.0
 READ_SECONDS = 8.0

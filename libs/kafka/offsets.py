@@ -12,11 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
 from libs.kafka.admin import TopicsError
-from libs.kafka.clients import close_admin, close_consumer
+from libs.kafka.clients import close_admin, close_consumer, partitions_of_topic
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.errors import telling_outages
 from libs.kafka.members import COORDINATOR_COMING, LOOK_AGAIN_SECONDS, NOBODY, Member, describe
-from libs.kafka.tailing import partitions_of_topic
 
 ANSWER_SECONDS: Final = 20.0
 

@@ -9,11 +9,12 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from libs.kafka.clients import close_consumer
+from libs.kafka.clients import close_consumer, partitions_of_topic
 from libs.kafka.connection import KafkaConnection
 from libs.kafka.decoding import read_any_header_name
+from libs.kafka.end_probe import EndProbe
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
-from libs.kafka.tailing import EndProbe, TopicRecord, partitions_of_topic, topic_record
+from libs.kafka.tailing import TopicRecord, topic_record
 
 STEP_MS: Final = 200
 ANSWER_SECONDS: Final = 15.0

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.errors import KafkaUnreachableError
-from libs.kafka.tailing import Start, TopicRecord, open_end_probe, open_tail
+from libs.kafka.tailing import Start, TopicRecord, open_tail
 
 STALL_SECONDS: Final = 90.0
 """Longer than a transaction may be open: readers of committed records wait behind one."""

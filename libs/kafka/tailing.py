@@ -9,11 +9,11 @@ from enum import Enum
 from typing import NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from libs.kafka.clients import close_consumer, partitions_of
+from libs.kafka.clients import METADATA_SECONDS, OFFSETS_SECONDS, close_consumer, groupless_consumer, partitions_of_topic
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.decoding import read_any_header_name
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.errors import KafkaUnreachableError, telling_outages
 
 log = structlog.get_logger(__name__)
@@ -24,9 +24,6 @@ SLICE_MS = 25
 AT_ONCE = 100
 """Records that a read returns at most. A fetch brings thousands, packed: unpacking them all kept the loop for half a second."""
 RETRY_SECONDS = 1.0
-OFFSETS_SECONDS = 10.0
-METADATA_SECONDS = 30.0
-"""How old what is known of a topic may be; by itself the client asks for partitions that were added every five minutes."""
 
 
 class Start(Enum):
@@ -117,7 +114,9 @@ class Tail:
     async def _opened(self) -> AIOKafkaConsumer:
         if self._consumer is not None:
             return self._consumer
-        consumer = _consumer(self.connection, self.start, isolation="read_committed", metadata_seconds=self.metadata_seconds)
+        consumer = groupless_consumer(
+            self.connection, self.start.value, isolation="read_committed", metadata_seconds=self.metadata_seconds
+        )
         try:
             await consumer.start()
             await self._take_places(consumer)
@@ -164,62 +163,6 @@ async def open_tail(
         await tail.close()
 
 
-class EndProbe:
-    """Where topics end, transactions that are still open included; keeps one connection for many questions."""
-
-    def __init__(self, connection: KafkaConnection) -> None:
-        self._connection = connection
-        self._consumer: AIOKafkaConsumer | None = None
-        self._opening = asyncio.Lock()
-
-    async def ends(self, topic: str, *, of_all: bool = False) -> dict[int, int]:
-        """Return partition -> the offset after the last record.
-
-        A partition that was added less than METADATA_SECONDS ago may be missing, but with `of_all`, which costs one more request.
-        Raises KafkaUnreachableError, and WedgedProducerError for what the client gives no reason for. After any error the next
-        question opens another connection.
-        """
-        try:
-            with telling_outages():
-                async with asyncio.timeout(OFFSETS_SECONDS):
-                    consumer = await self._opened()
-                    if of_all:
-                        await consumer._client.force_metadata_update()  # noqa: SLF001 a consumer has no question that asks anew
-                    ends = await consumer.end_offsets(await partitions_of_topic(consumer, topic))
-        except Exception:
-            await self.close()
-            raise
-        return {place.partition: offset for place, offset in ends.items()}
-
-    async def close(self) -> None:
-        """Leave; the next question opens another connection."""
-        if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            await close_consumer(consumer)
-
-    async def _opened(self) -> AIOKafkaConsumer:
-        async with self._opening:
-            if self._consumer is None:
-                consumer = _consumer(self._connection, Start.END, isolation="read_uncommitted", metadata_seconds=METADATA_SECONDS)
-                try:
-                    await consumer.start()
-                except BaseException:
-                    await close_consumer(consumer)
-                    raise
-                self._consumer = consumer
-            return self._consumer
-
-
-@asynccontextmanager
-async def open_end_probe(connection: KafkaConnection) -> AsyncIterator[EndProbe]:
-    """Open a probe; it connects on the first question."""
-    probe = EndProbe(connection)
-    try:
-        yield probe
-    finally:
-        await probe.close()
-
-
 async def read_to_end(connection: KafkaConnection, topic: str, *, timeout_seconds: float = 30.0) -> list[TopicRecord]:
     """Read every committed record up to where the topic ends now, for state that is small enough to hold.
 
@@ -238,12 +181,6 @@ async def read_to_end(connection: KafkaConnection, topic: str, *, timeout_second
     return [record for record in records if record.offset < ends.get(record.partition, 0)]
 
 
-async def partitions_of_topic(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    """Return the partitions of a topic. One that is not there (yet) is an outage: somebody is about to create it."""
-    partitions = await partitions_of(consumer._client, topic)  # noqa: SLF001 a producer shows its client, a consumer does not
-    return [TopicPartition(topic, partition) for partition in sorted(partitions)]
-
-
 def latest_values(records: Sequence[TopicRecord]) -> dict[bytes, bytes]:
     """Return the newest value of each key, as compaction would leave it."""
     newest: dict[bytes, bytes] = {}
@@ -254,18 +191,6 @@ def latest_values(records: Sequence[TopicRecord]) -> dict[bytes, bytes]:
         if record.value is not None:
             newest[record.key] = record.value
     return newest
-
-
-def _consumer(connection: KafkaConnection, start: Start, *, isolation: str, metadata_seconds: float) -> AIOKafkaConsumer:
-    read_any_header_name()
-    return AIOKafkaConsumer(
-        **connection.options(),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset=start.value,
-        isolation_level=isolation,
-        metadata_max_age_ms=round(1_000 * metadata_seconds),
-    )
 
 
 def topic_record(one: ConsumerRecord) -> TopicRecord:

@@ -18,9 +18,10 @@ from libs.contracts.cursors import (
     unpack_contents,
 )
 from libs.contracts.dead_letters import LONGEST_DETAIL
+from libs.kafka.end_probe import EndProbe
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.records import Record
-from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+from libs.kafka.tailing import Tail, TopicRecord
 from libs.producing.drift import KnownShape, known_shape
 from libs.producing.published import Published, ShardMemory
 

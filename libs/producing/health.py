@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from libs.kafka.end_probe import EndProbe
 from libs.kafka.errors import WedgedProducerError, is_outage
-from libs.kafka.tailing import EndProbe
 from libs.process.clock import Clock, SystemClock
 from libs.process.outages import OutageBoard, wait_out
 from libs.telemetry.serving import Told

@@ -9,8 +9,9 @@ from structlog.contextvars import bound_contextvars
 
 from libs.contracts.topics import producer_group
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.groups import OwnedPartition, work_in_group
-from libs.kafka.tailing import Start, open_end_probe, open_tail
+from libs.kafka.tailing import Start, open_tail
 from libs.kafka.transactions import TransactionalClient
 from libs.process.clock import Clock
 from libs.producing.cursors import CursorView

@@ -21,9 +21,9 @@ from libs.contracts.topics import (
     SOURCE_TOPICS,
 )
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import EndProbe, open_end_probe
 from libs.kafka.partitioning import partition_of
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import EndProbe, open_end_probe
 from libs.kafka.transactions import TransactionalClient
 from libs.postgres.schema import wait_until_migrated
 from libs.postgres.writing.chunks import Destination

@@ -19,9 +19,10 @@ from libs.alerting.webhook import open_webhook_if_any
 from libs.contracts.topics import ASSETS_NORMALIZED, CURSORS, INCIDENTS
 from libs.kafka import access as access_to_kafka
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import Start, open_end_probe, open_tail
+from libs.kafka.tailing import Start, open_tail
 from libs.postgres import access as access_to_postgres
 from libs.postgres.pool import open_pool
 from libs.process.access import admitted
@@ -34,7 +35,8 @@ from libs.telemetry.logging import configure_logging
 from libs.telemetry.tracing import opened_tracer
 from services.query.access import Access
 from services.query.app import Openers, create_app, until_a_follower_fails
-from services.query.connections import Connections, Runner, places_for
+from services.query.connections import Connections, Runner
+from services.query.places import places_for
 from services.query.settings import QuerySettings, is_loopback
 from services.query.topics import DECLARED
 from services.query.watching import Lookout

@@ -9,9 +9,10 @@ from functools import partial
 from aiohttp import web
 
 from libs.alerting.leading import IncidentWatch
+from libs.kafka.end_probe import EndProbe
 from libs.kafka.lag import LagReader
 from libs.kafka.publishing import Publisher
-from libs.kafka.tailing import EndProbe, Tail
+from libs.kafka.tailing import Tail
 from libs.postgres.pool import Pool
 from libs.postgres.reading.acquiring import readers_of
 from libs.process.clock import Clock

@@ -9,13 +9,12 @@ aiohttp closes a connection without a whole request after its keepalive time, an
 """
 
 import asyncio
-import resource
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -38,8 +37,6 @@ LARGEST_UNREAD = 64 * 1024 * 1024
 """Bytes of answers that clients have not taken yet, of all of them together; beyond, the slowest loses its answer."""
 MOST_HEADERS = 64
 LOG_SECONDS = 10.0
-OTHER_DESCRIPTORS = 300
-"""What Postgres, Kafka, the log and connections that are about to close need beside."""
 STREAM_OPTIONS = {
     getattr(socket, name): value
     for name, value in {"TCP_NOTSENT_LOWAT": 65_536, "TCP_USER_TIMEOUT": 60_000}.items()
@@ -49,29 +46,6 @@ STREAM_OPTIONS = {
 little; and a client that is gone without a word is gone once it has acknowledged nothing for a minute."""
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-class Places(NamedTuple):
-    """How many clients there may be of each kind."""
-
-    connections: int
-    streams: int
-
-
-def places_for(connections: int, streams: int) -> Places:
-    """Return how many there are descriptors for, after asking the system for as many as that; with too few, both have fewer."""
-    wanted = connections + streams + OTHER_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return Places(connections, streams)
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft >= wanted:
-        return Places(connections, streams)
-    room = max(2, soft - OTHER_DESCRIPTORS)
-    fewer = max(1, room * connections // (connections + streams))
-    log.warning("few_descriptors", connections=fewer, streams=room - fewer, wanted=connections + streams, limit=soft)
-    return Places(fewer, room - fewer)
 
 
 @dataclass(slots=True)

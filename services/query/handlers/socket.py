@@ -19,8 +19,8 @@ from services.query.handlers.stream import (
     position_asked,
 )
 from services.query.keys import MEASURES, SERVING, STREAM
-from services.query.live.hub import WEBSOCKET, Seat
 from services.query.live.positions import decode_position
+from services.query.live.seats import WEBSOCKET, Seat
 from services.query.live.wanted import Wanted
 from services.query.parameters import MOST_UIDS, EventId, SourceFilter, Symbol
 from services.query.problems import QueryError, UpgradeRequiredError

@@ -14,8 +14,8 @@ from structlog.contextvars import get_contextvars
 from services.query.connections import hold_as_stream
 from services.query.endpoints import Parameters
 from services.query.keys import MEASURES, SERVING, STREAM
-from services.query.live.hub import SSE, Seat
 from services.query.live.positions import Position, decode_position
+from services.query.live.seats import SSE, Seat
 from services.query.live.wanted import Wanted
 from services.query.parameters import EventId, Flag, SourceFilter, Symbols, Top
 from services.query.problems import InvalidParameterError

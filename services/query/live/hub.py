@@ -9,21 +9,20 @@ from typing import Final
 
 import structlog
 
+from libs.kafka.end_probe import EndProbe
 from libs.kafka.errors import KafkaUnreachableError, WedgedProducerError
-from libs.kafka.tailing import EndProbe, Tail, TopicRecord
+from libs.kafka.tailing import Tail, TopicRecord
 from libs.process.clock import Clock
 from libs.process.turns import in_turns
 from services.query.live.change_log import ChangeLog, ReadAnewError
 from services.query.live.positions import Position
 from services.query.live.reading import Batch, Held, Reader
+from services.query.live.seats import TRANSPORTS, Seat
 from services.query.live.wanted import Wanted
 from services.query.problems import KafkaUnavailableError, StreamFullError, StreamNotReadyError
 
 log = structlog.get_logger(__name__)
 
-SSE: Final = "sse"
-WEBSOCKET: Final = "websocket"
-TRANSPORTS: Final = (SSE, WEBSOCKET)
 FLUSH_SECONDS: Final = 0.1
 """A change that comes alone goes out at once; after that this long is gathered."""
 HEARTBEAT_SECONDS: Final = 15.0
@@ -40,24 +39,6 @@ MOST_SHARED: Final = 100
 """Batches that are kept for the next client at the same place; clients that keep up stand at one or two."""
 LEAVE_SECONDS: Final = 1.0
 """What a client has to take its end when the service stops."""
-
-
-@dataclass(eq=False)
-class Seat:
-    """A client of the stream. Its own task reads; what it asks for instead waits in `asked` until that task takes it."""
-
-    transport: str
-    reader: Reader
-    told_at: float
-    life: asyncio.Timeout
-    """Runs out when the service stops and the client does not take its end."""
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: asyncio.Queue[tuple[Reader, bool]] = field(default_factory=lambda: asyncio.Queue(1))
-    """A reader, and whether what the client holds is void. One at a time: who asks faster than it is told waits."""
-    reset: bool = False
-    """What it holds is void: it must be told so before anything else."""
-    sent: int = 0
-    skipped: int = 0
 
 
 @dataclass

@@ -10,11 +10,12 @@ from libs.devstack import broker as devstack
 from libs.devstack.broker import Jars, start_broker
 from libs.devstack.children import Nursery
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.groups import OwnedPartition, work_in_group
 from libs.kafka.publishing import open_publisher
 from libs.kafka.records import Record
-from libs.kafka.tailing import Start, open_end_probe, open_tail
+from libs.kafka.tailing import Start, open_tail
 
 
 async def never_given(owned: OwnedPartition) -> None:

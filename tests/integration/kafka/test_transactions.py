@@ -6,10 +6,11 @@ import pytest
 from aiokafka import TopicPartition
 
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.errors import FencedProducerError, WedgedProducerError
 from libs.kafka.offsets import Place, open_group_offsets
 from libs.kafka.records import Record
-from libs.kafka.tailing import Start, TopicRecord, open_end_probe, open_tail, read_to_end
+from libs.kafka.tailing import Start, TopicRecord, open_tail, read_to_end
 from libs.kafka.transactions import Transaction, TransactionalClient
 from tests.integration.kafka.topics import create, own_topic
 

@@ -24,9 +24,10 @@ from libs.contracts.run_events import (
 from libs.domain.runs import RunStatus, Trigger
 from libs.domain.shapes import DriftKind
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
-from libs.kafka.tailing import TopicRecord, open_end_probe, topic_record
+from libs.kafka.tailing import TopicRecord, topic_record
 from libs.kafka.transactions import Transaction, TransactionalClient
 from libs.postgres.pool import Pool
 from libs.streaming.checkpoints import open_checkpoints

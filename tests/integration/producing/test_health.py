@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from libs.devstack.ports import LOOPBACK, free_port
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.tailing import open_end_probe
+from libs.kafka.end_probe import open_end_probe
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
 from libs.producing.fetching import Answer, FetchFailedError, Permit

@@ -13,10 +13,12 @@ from libs.alerting.leading import IncidentWatch
 from libs.alerting.webhook import open_webhook_if_any
 from libs.contracts.topics import ASSETS_NORMALIZED, CURSORS, INCIDENTS, RUN_EVENTS, SOURCE_TOPICS, Topic
 from libs.kafka.admin import ensure_topics
+from libs.kafka.clients import METADATA_SECONDS
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import METADATA_SECONDS, Start, open_end_probe, open_tail
+from libs.kafka.tailing import Start, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import Clock, SystemClock
 from libs.sources.catalogue import running

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from libs.kafka.connection import KafkaConnection
-from libs.kafka.tailing import AT_ONCE, Start, open_end_probe, open_tail
+from libs.kafka.end_probe import open_end_probe
+from libs.kafka.tailing import AT_ONCE, Start, open_tail
 from libs.process.clock import SystemClock
 from services.query.keys import STREAM
 from services.query.live.hub import SLICE, AssetStream

@@ -14,11 +14,11 @@ from libs.contracts.run_events import RunRequested, RunStarted, ShardCounts, Sha
 from libs.domain.identity import tick_id_of
 from libs.domain.runs import Trigger
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.offsets import GroupInUseError, open_group_offsets
 from libs.kafka.publishing import Publisher
 from libs.kafka.records import Record
 from libs.kafka.sweeping import sweep
-from libs.kafka.tailing import open_end_probe
 from libs.postgres.pool import Pool
 from libs.recovery.rebuilding import Tables
 from libs.recovery.replaying import Pipeline

@@ -26,9 +26,10 @@ from libs.contracts.topics import (
 from libs.devstack.ports import LOOPBACK, free_port
 from libs.kafka.admin import ensure_topics
 from libs.kafka.connection import KafkaConnection
+from libs.kafka.end_probe import open_end_probe
 from libs.kafka.lag import open_lag_reader
 from libs.kafka.publishing import open_publisher
-from libs.kafka.tailing import Start, open_end_probe, open_tail
+from libs.kafka.tailing import Start, open_tail
 from libs.postgres.pool import open_pool
 from libs.process.clock import SystemClock
 from libs.process.outages import OutageBoard
