@@ -1,16 +1,18 @@
 """What seems new is inserted without a look at what is there; where something is there after all, none is lost or told twice."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import pytest
 from structlog.testing import capture_logs
 
 from libs.domain.identity import Listing
 from libs.postgres.pool import Pool
 from libs.postgres.writing.ticks import Tick
 from tests.integration.streaming.conftest import eventually
-from tests.integration.writing.conftest import COINGECKO, START, numbered, tick, write_chunk
+from tests.integration.writing.conftest import COINGECKO, START, history, numbered, tick, write_chunk
 from tests.integration.writing.test_history import BITCOIN, candle, candles_in, promises_broken, ticks_in
 
 WAITS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INTO raw_coingecko%')"
@@ -20,15 +22,21 @@ def fetched_later(one: Tick) -> Tick:
     return one._replace(quote=one.quote._replace(fetched_at=one.quote.fetched_at + timedelta(minutes=5)))
 
 
-async def test_a_tick_that_only_the_history_has_is_told_again_and_not_twice(pool: Pool) -> None:
-    """Somebody deleted its raw row and its quote; its chunk brings another that is new."""
+@pytest.mark.parametrize(("days", "looked"), [(0, False), (1, False), (2, True)])
+async def test_a_tick_that_only_the_history_has_is_told_again_and_not_twice(pool: Pool, days: int, *, looked: bool) -> None:
+    """Somebody deleted its raw row and its quote; its chunk brings another that is new.
+
+    What is older than yesterday is looked for first: its day may be dropped, and its hours closed, at this moment.
+    """
+    destination = replace(COINGECKO, history=replace(history(), utc=lambda: START + timedelta(days=days)))
     first, other = tick("bitcoin", "btc", price="5"), tick("ether", "eth", price="7")
-    await write_chunk(pool, COINGECKO, 0, numbered([first]))
+    await write_chunk(pool, destination, 0, numbered([first]))
     await pool.execute("DELETE FROM raw_coingecko")
     await pool.execute("DELETE FROM quotes")
     with capture_logs() as told:
-        written = await write_chunk(pool, COINGECKO, 0, numbered([fetched_later(first), other], 1))
-    assert [(one["event"], "quote_history" in one["constraint"]) for one in told] == [("chunk_written_again", True)]
+        written = await write_chunk(pool, destination, 0, numbered([fetched_later(first), other], 1))
+    again = [] if looked else [("chunk_written_again", True)]
+    assert [(one["event"], "quote_history" in one["constraint"]) for one in told] == again
     assert (written.counted.stored, written.counted.duplicate) == (2, 0)
     assert await pool.fetchval("SELECT count(*) FROM raw_coingecko") == 2
     at, later = first.quote.fetched_at, first.quote.fetched_at + timedelta(minutes=5)
