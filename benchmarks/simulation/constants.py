@@ -14,49 +14,49 @@ class Constants:
     """Microseconds of CPU, milliseconds of waiting and bytes. Names are those that `--part constants` prints.
 
     A tick: a row of some 350 bytes that is new and moves its quote and its asset, all the work done. A chunk: what one
-    transaction costs besides its ticks. Fitted to chunks of 250 and of 4,100 ticks.
+    transaction costs besides its ticks. Fitted to chunks of 245 and of 3,721 ticks.
     """
 
     # python -m benchmarks --part constants --ticks 240000 --listings 80000
-    main_us_per_tick: float = 79.4  # the normalizer's one thread that reads, stores and publishes
-    main_us_per_chunk: float = 9_605.3
-    threads_us_per_tick: float = 4.9  # its thread that fetches
-    threads_us_per_chunk: float = 2_450.7
-    postgres_us_per_tick: float = 93.6  # backends, checkpointer and WAL writer together
-    postgres_us_per_chunk: float = 4_375.0
-    broker_us_per_tick: float = 7.0  # being fetched from, and taking the assets
-    broker_us_per_chunk: float = 3_256.6
-    broker_us_per_sent_250: float = 9.7  # taking ticks, in batches of 42
-    broker_us_per_sent_20000: float = 2.3  # the same, in batches of 2,500
-    client_us_per_sent_250: float = 14.1  # packing and sending them
-    client_us_per_sent_20000: float = 9.4
-    topic_bytes_per_tick_16: float = 218.2  # in the log, zstd, in batches of 2.7
-    topic_bytes_per_tick_250: float = 94.1
-    asset_topic_bytes_per_tick: float = 88.6
-    wal_record_bytes_per_tick: float = 2_078.6  # without images of whole pages
-    wal_raw_bytes_per_tick: float = 723.9  # of those, what the raw table and its two indexes write
-    raw_coingecko_heap_bytes_per_row: float = 542.2
-    raw_coingecko_index_bytes_per_row: float = 62.8
-    quotes_heap_bytes_per_row: float = 512.1
-    quotes_index_bytes_per_row: float = 134.2
-    assets_heap_bytes_per_row: float = 812.7
-    assets_index_bytes_per_row: float = 662.6
-    producer_us_per_listing: float = 101.2
-    producers_broker_us_per_listing: float = 87.6
-    producer_ms_per_page: float = 40.7  # 250 rows in two transactions, one page after another
-    cursor_bytes_per_polled: float = 27.4
-    commit_ms: float = 0.4
-    acknowledged_ms: float = 0.7
-    ticks_per_second_large: float = 7_487.9  # of a backlog, by one replica, everything on these 2 cores
-    ticks_per_second_small: float = 4_286.8
-    tick_id_index_bytes_per_row: float = 40.4
-    image_bytes_per_tick_at_a_tenth: float = 6_104.9  # of new ticks, as many as a tenth of the index's pages, after a checkpoint
-    # python -m benchmarks --part answers: 1,606 requests/s of GET /data/{asset_uid} on both cores, the client included
-    request_ms: float = 1.25
-    # python -m benchmarks --part freshness --rate 5000 --seconds 20
-    stream_p50_ms: float = 742.0
-    stream_p99_ms: float = 1_182.0
-    lone_p50_ms: float = 28.0
+    main_us_per_tick: float = 44.4  # the normalizer's one thread that reads, stores and publishes
+    main_us_per_chunk: float = 2_636.3
+    threads_us_per_tick: float = 2.3  # its thread that fetches
+    threads_us_per_chunk: float = 888.0
+    postgres_us_per_tick: float = 46.9  # backends, checkpointer and WAL writer together
+    postgres_us_per_chunk: float = 2_112.3
+    broker_us_per_tick: float = 3.9  # being fetched from, and taking the assets
+    broker_us_per_chunk: float = 1_200.9
+    broker_us_per_sent_250: float = 5.7  # taking ticks, in batches of 42
+    broker_us_per_sent_20000: float = 1.5  # the same, in batches of 2,500
+    client_us_per_sent_250: float = 12.1  # packing and sending them
+    client_us_per_sent_20000: float = 5.6
+    topic_bytes_per_tick_16: float = 215.8  # in the log, zstd, in batches of 2.7
+    topic_bytes_per_tick_250: float = 91.0
+    asset_topic_bytes_per_tick: float = 81.1
+    wal_record_bytes_per_tick: float = 1_666.2  # without images of whole pages
+    wal_raw_bytes_per_tick: float = 745.2  # of those, what the raw table and its two indexes write
+    raw_coingecko_heap_bytes_per_row: float = 542.1
+    raw_coingecko_index_bytes_per_row: float = 63.4
+    quotes_heap_bytes_per_row: float = 429.1
+    quotes_index_bytes_per_row: float = 102.9
+    assets_heap_bytes_per_row: float = 786.0
+    assets_index_bytes_per_row: float = 40.4
+    producer_us_per_listing: float = 53.5
+    producers_broker_us_per_listing: float = 54.7
+    producer_ms_per_page: float = 30.2  # 250 rows in two transactions, one page after another
+    cursor_bytes_per_polled: float = 27.5
+    commit_ms: float = 0.1
+    acknowledged_ms: float = 0.5
+    ticks_per_second_large: float = 16_336.2  # of a backlog, by one replica, everything on these 2 cores
+    ticks_per_second_small: float = 10_654.3
+    tick_id_index_bytes_per_row: float = 40.6
+    image_bytes_per_tick_at_a_tenth: float = 5_800.6  # of new ticks, as many as a tenth of the index's pages, after a checkpoint
+    # python -m benchmarks --part answers: 5,428 requests/s of GET /data/{asset_uid} on both cores, the client included
+    request_ms: float = 0.37
+    # python -m benchmarks --part freshness, the line of 5,000 a second
+    stream_p50_ms: float = 76.0
+    stream_p99_ms: float = 190.0
+    lone_p50_ms: float = 27.0
     # Assumed, not measured: what a disk of the kind that databases get takes in sequential writes.
     wal_bytes_per_second: float = 500e6
     # Written in the code: libs/postgres/writing/retention.py, 2,000 rows in some 50 ms, and services/normalizer/retention.py

@@ -93,18 +93,19 @@ class Servers:
 
 
 class Queue(Generic[Thing]):
-    """What waits to be taken by one process, at most so many: who brings more waits."""
+    """What waits to be taken by one process: `most` at a time, by their sizes, or one alone. Who brings more waits."""
 
-    def __init__(self, simulation: Simulation, most: int) -> None:
+    def __init__(self, simulation: Simulation, most: int, size: Callable[[Thing], int] = lambda _: 1) -> None:
         self._simulation = simulation
         self._most = most
+        self._size = size
         self._held: deque[Thing] = deque()
         self._taker: Resume | None = None
         self._bringers: deque[Resume] = deque()
 
     def put(self, thing: Thing) -> Process:
         """Leave a thing here as soon as there is room."""
-        while len(self._held) >= self._most:
+        while self._held and sum(map(self._size, self._held)) + self._size(thing) > self._most:
             yield self._bringers.append
         self._held.append(thing)
         if self._taker is not None:
@@ -119,6 +120,14 @@ class Queue(Generic[Thing]):
         if self._bringers:
             self._simulation.soon(self._bringers.popleft())
         return thing
+
+    def take_all(self) -> Generator[Wait, None, list[Thing]]:
+        """Return everything that is here once there is something."""
+        things = [(yield from self.take()), *self._held]
+        self._held.clear()
+        while self._bringers:
+            self._simulation.soon(self._bringers.popleft())
+        return things
 
     def _wait_for_one(self, resume: Resume) -> None:
         self._taker = resume

@@ -1,9 +1,9 @@
 """The normalizer's way of a tick as a tandem of queues: partition -> fetch -> read -> lane with Postgres -> publish.
 
-As in services/normalizer/ticks.py and libs/streaming/transport.py, but that small chunks are not stored together and that one
-more is ahead: a replica has one thread that reads, stores and publishes; two lanes store at once, a partition always in the
-same one; between the steps waits at most one chunk; no more is fetched while four chunks are not acknowledged. Nothing here is
-Kafka or Postgres: they are what they cost.
+As in services/normalizer/ticks.py, lanes.py and libs/streaming/transport.py: a replica has one thread that reads, stores and
+publishes; two lanes store at once, a partition always in the same one, and a transaction takes all that has gathered in its
+lane, as much as a chunk may hold; no more is fetched while three full chunks are not acknowledged, of which a small one is a
+sixth. Nothing here is Kafka or Postgres: they are what they cost.
 """
 
 from collections import deque
@@ -15,11 +15,13 @@ from benchmarks.simulation.constants import Constants
 from benchmarks.simulation.engine import Process, Queue, Servers, Simulation
 
 LANES: Final = 2
-AHEAD: Final = 4
+AHEAD: Final = 3.0
+LEAST_SHARE: Final = 1 / 6
 POLL_SECONDS: Final = 0.005
 BUSY_POLL_SECONDS: Final = 0.05
 READING, STORING, PUBLISHING = 0.4, 0.4, 0.2
-"""Shares of the main thread's work. Assumed: one thread does all of it, so they move the lag by little, and no limit at all."""
+"""Shares of the main thread's work at a tick. Assumed: one thread does all of it, so they move the lag by little, and no limit
+at all. What a transaction costs it besides is in the last two, in their proportion."""
 
 
 class Arrived(NamedTuple):
@@ -56,11 +58,20 @@ class Partition:
 
 
 class Chunk(NamedTuple):
-    """Ticks that are stored together."""
+    """Ticks of one partition that are fetched together; `share` is how much of a full chunk they count as."""
 
     partition: int
     arrived: Sequence[Arrived]
     ticks: int
+    share: float
+
+
+class Together(NamedTuple):
+    """What one transaction stores."""
+
+    arrived: Sequence[Arrived]
+    ticks: int
+    share: float
 
 
 class Seen(NamedTuple):
@@ -93,14 +104,14 @@ class Replica:
     wal_seconds_per_tick: float
     committed: list[Seen]
     published: list[Seen]
-    ahead: int = 0
-    chunks: int = 0
+    ahead: float = 0.0
+    transactions: int = 0
 
     def start(self) -> None:
         """Begin to work."""
-        fetched: Queue[Chunk] = Queue(self.simulation, AHEAD + len(self.partitions))
-        lanes: list[Queue[Chunk]] = [Queue(self.simulation, 1) for _ in range(LANES)]
-        applied: Queue[Chunk] = Queue(self.simulation, 1)
+        fetched: Queue[Chunk] = Queue(self.simulation, round(AHEAD / LEAST_SHARE) + len(self.partitions))
+        lanes = [Queue[Chunk](self.simulation, self.chunk_records, lambda chunk: chunk.ticks) for _ in range(LANES)]
+        applied: Queue[Together] = Queue(self.simulation, 1)
         self.simulation.start(self._fetch(fetched))
         self.simulation.start(self._read(fetched, lanes))
         for lane in lanes:
@@ -119,11 +130,12 @@ class Replica:
                 number, partition = order[0]
                 order.rotate(-1)
                 if part := partition.fetch(room):
-                    chunk = Chunk(number, part, sum(one.ticks for one in part))
-                    room -= chunk.ticks
-                    self.ahead += 1
+                    ticks = sum(one.ticks for one in part)
+                    chunk = Chunk(number, part, ticks, max(ticks / self.chunk_records, LEAST_SHARE))
+                    room -= ticks
+                    self.ahead += chunk.share
                     if self.cores is not None:
-                        yield from self.cores.work(self._micro(chunk, "threads"))
+                        yield from self.cores.work(self._seconds("threads", ticks))
                     yield from fetched.put(chunk)
                 if room == 0:
                     break
@@ -132,37 +144,45 @@ class Replica:
     def _read(self, fetched: Queue[Chunk], lanes: Sequence[Queue[Chunk]]) -> Process:
         while True:
             chunk = yield from fetched.take()
-            yield from self._think(chunk, READING)
+            yield from self._think(READING * chunk.ticks * self.constants.main_us_per_tick)
             yield from lanes[chunk.partition % LANES].put(chunk)
 
-    def _store(self, lane: Queue[Chunk], applied: Queue[Chunk]) -> Process:
+    def _store(self, lane: Queue[Chunk], applied: Queue[Together]) -> Process:
         while True:
-            chunk = yield from lane.take()
-            yield from self._think(chunk, STORING)
-            yield from self.postgres.cores.work(self._micro(chunk, "postgres"))
-            wal_seconds = chunk.ticks * self.wal_seconds_per_tick
+            chunks = yield from lane.take_all()
+            ticks = sum(chunk.ticks for chunk in chunks)
+            arrived = [one for chunk in chunks for one in chunk.arrived]
+            together = Together(arrived, ticks, sum(chunk.share for chunk in chunks))
+            yield from self._think(self._transaction_us(ticks, STORING))
+            yield from self.postgres.cores.work(self._seconds("postgres", ticks))
+            wal_seconds = ticks * self.wal_seconds_per_tick
             yield from self.postgres.wal.work(wal_seconds, turn=wal_seconds)
             yield self.simulation.sleep(self.constants.commit_ms / 1e3)
-            self._note(self.committed, chunk)
-            yield from applied.put(chunk)
+            self._note(self.committed, together)
+            yield from applied.put(together)
 
-    def _publish(self, applied: Queue[Chunk]) -> Process:
+    def _publish(self, applied: Queue[Together]) -> Process:
         while True:
-            chunk = yield from applied.take()
-            yield from self._think(chunk, PUBLISHING)
+            together = yield from applied.take()
+            yield from self._think(self._transaction_us(together.ticks, PUBLISHING))
             if self.cores is not None:
-                self.simulation.start(self.cores.work(self._micro(chunk, "broker")))
+                self.simulation.start(self.cores.work(self._seconds("broker", together.ticks)))
             yield self.simulation.sleep(self.constants.acknowledged_ms / 1e3)
-            self._note(self.published, chunk)
-            self.ahead -= 1
-            self.chunks += 1
+            self._note(self.published, together)
+            self.ahead -= together.share
+            self.transactions += 1
 
-    def _think(self, chunk: Chunk, share: float) -> Process:
-        return self.thread.work(share * self._micro(chunk, "main"), on=self.cores)
+    def _think(self, micro: float) -> Process:
+        return self.thread.work(1e-6 * micro, on=self.cores)
 
-    def _micro(self, chunk: Chunk, who: str) -> float:
-        return 1e-6 * self.constants.us(who, chunk.ticks)
+    def _transaction_us(self, ticks: int, share: float) -> float:
+        """Return what one of the two steps of a transaction costs the main thread."""
+        each, transaction = self.constants.main_us_per_tick, self.constants.main_us_per_chunk
+        return share * ticks * each + share / (STORING + PUBLISHING) * transaction
 
-    def _note(self, seen: list[Seen], chunk: Chunk) -> None:
+    def _seconds(self, who: str, ticks: int) -> float:
+        return 1e-6 * self.constants.us(who, ticks)
+
+    def _note(self, seen: list[Seen], together: Together) -> None:
         now = self.simulation.now
-        seen.extend(Seen(now, now - one.at, one.ticks) for one in chunk.arrived)
+        seen.extend(Seen(now, now - one.at, one.ticks) for one in together.arrived)

@@ -159,7 +159,7 @@ class Deployment:
             *_percentiles([seen for seen in self.published if seen.at > now / 2] or self.published),
             waiting,
             self._verdict(waiting, now),
-            chunk_ticks=applied / max(1, sum(replica.chunks for replica in self.replicas)),
+            chunk_ticks=applied / max(1, sum(replica.transactions for replica in self.replicas)),
             thread_busy=max(threads),
             postgres_busy=max(cores.busy / self._last() / cores.number for cores in distinct),
             wal_busy=max(postgres.wal.busy / self._last() for postgres in self.postgreses),

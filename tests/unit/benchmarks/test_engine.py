@@ -1,6 +1,7 @@
 """The engine against what theory says of queues that it can solve."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,28 @@ def test_a_bounded_queue_keeps_order_and_its_bound(pauses: list[float], most: in
     simulation.start(take())
     simulation.run(10)
     assert taken == list(range(len(pauses)))
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(3, 8))
+def test_what_gathers_is_taken_together_in_order_and_no_more_than_fits(sizes: list[int], most: int) -> None:
+    simulation, taken = Simulation(), list[list[int]]()
+    queue: Queue[int] = Queue(simulation, most, size=lambda size: size)
+
+    def bring() -> Process:
+        for size in sizes:
+            yield from queue.put(size)
+
+    def take() -> Process:
+        while True:
+            taken.append((yield from queue.take_all()))
+            yield simulation.sleep(0.01)
+
+    simulation.start(bring())
+    simulation.start(take())
+    simulation.run(10)
+    assert [size for together in taken for size in together] == sizes
+    assert all(sum(together) <= most or len(together) == 1 for together in taken)
+    assert all(sum(one) + two[0] > most for one, two in pairwise(taken[1:])), "it left what would have fitted"
 
 
 def test_turns_let_a_short_job_pass_a_long_one() -> None:
