@@ -1,5 +1,6 @@
 """Providers on this machine: answers made beforehand, so that what is measured is not how fast they are made."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -19,12 +20,13 @@ PAGE_ROWS = 250
 
 @dataclass(slots=True)
 class Provider:
-    """What is answered now, page after page.
+    """What is answered now, page after page, each after `answer_seconds`.
 
     Since that was set, `answered_at` is when the first page was, and `asked` how often each was asked for.
     """
 
     base_url: str
+    answer_seconds: float = 0.0
     pages: list[bytes] = field(default_factory=list)
     answered_at: float | None = None
     asked: Counter[int] = field(default_factory=Counter)
@@ -37,6 +39,7 @@ class Provider:
         """Answer with a page; behind the last one, with an empty list."""
         number = int(request.query.get("page", "1"))
         self.asked[number] += 1
+        await asyncio.sleep(self.answer_seconds)
         body = self.pages[number - 1] if number <= len(self.pages) else b"[]"
         self.answered_at = self.answered_at or time.monotonic()
         return web.Response(body=body, content_type="application/json")
@@ -103,10 +106,10 @@ def _in_coinpaprikas_words(row: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def open_provider() -> AsyncIterator[Provider]:
+async def open_provider(*, answer_seconds: float = 0.0) -> AsyncIterator[Provider]:
     """Listen on a free port, under the paths of both."""
     port = free_port()
-    provider = Provider(f"http://127.0.0.1:{port}")
+    provider = Provider(f"http://127.0.0.1:{port}", answer_seconds)
     app = web.Application()
     app.router.add_get("/coins/markets", provider.answer)
     app.router.add_get("/tickers", provider.answer)

@@ -6,7 +6,7 @@ when that commits. So no rebalance is in what is measured, and each record has o
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,10 @@ from libs.kafka.records import Record
 from libs.kafka.transactions import TransactionalClient
 
 WORK_SECONDS = 300.0
+ROUNDS = 2
+"""Of a number of producers: they warm up, and are measured."""
+ANSWER_SECONDS = 0.3
+"""What a provider on the internet may take for a page; assumed."""
 SERVERS = frozenset({"postgres", "java"})
 NORMALIZER_HEAD = """\
 | normalizers | ticks/s | x one | CPU us a tick | Postgres's and Kafka's | cores used | chunks | records handled | rows | behind |
@@ -46,14 +50,21 @@ broker.
 
 {normalizers}
 
-A run of {polled:,} listings, every row new, by replicas of the CoinGecko producer; the provider counts its requests.
+A run of {polled:,} listings, every row new, by replicas of the CoinGecko producer; the provider counts its requests, and takes
+{answer_ms:.0f} ms for each page, as one on the internet may:
 
 {producers}
 
-The ceiling is the machine, of {cores} cores: one normalizer with its Postgres and its broker uses {alone:.1f} of them, {most} use
-{together:.1f}. Producers decide what is news one after another, in the order of one log, and each of them reads all that the
-others have decided: they share the asking, and here no time is spent on waiting for a provider. So on one machine a replica
-more is there for the day one dies, and not for speed.
+The same with a provider that answers at once:
+
+{at_once}
+
+The ceiling of normalizers is the machine, of {cores} cores: one with its Postgres and its broker uses {alone:.1f} of them,
+{most} use {together:.1f}. A producer asks for as many pages at once as it owns command partitions, one alone for {partitions},
+and the one that most pages fall on decides how long a slow provider is waited for, whoever owns it. What is news is decided in
+the order of one log, of which each replica reads all that the others have decided: that is the ceiling where answers come at
+once, and it costs each of them the more processor time the more there are. So a replica more is there for the day one dies, and
+not for speed.
 """
 
 
@@ -99,7 +110,9 @@ async def compare(ground: Ground, work: Workload, polled: int, replicas: Sequenc
     for count in replicas:
         normalizers.append(await _normalized(ground, records, count))
         say(_normalizer_line(normalizers[-1], normalizers[0]))
-    producers = await _polled(ground, polled, replicas)
+    rounds = rounds_of_rows(Workload(polled * ROUNDS * 2 * len(replicas), polled))
+    producers = await _polled(ground, rounds, replicas, answer_seconds=ANSWER_SECONDS)
+    at_once = await _polled(ground, rounds, replicas, answer_seconds=0.0)
     text = TEXT.format(
         ticks=work.ticks,
         listings=work.listings,
@@ -109,10 +122,14 @@ async def compare(ground: Ground, work: Workload, polled: int, replicas: Sequenc
         most=normalizers[-1].replicas,
         together=normalizers[-1].cores,
         normalizers="\n".join([NORMALIZER_HEAD, *(_normalizer_line(one, normalizers[0]) for one in normalizers)]),
+        answer_ms=1_000 * ANSWER_SECONDS,
+        partitions=PARTITIONS,
         producers="\n".join([PRODUCER_HEAD, *(_producer_line(one, producers[0]) for one in producers)]),
+        at_once="\n".join([PRODUCER_HEAD, *(_producer_line(one, at_once[0]) for one in at_once)]),
     )
     bars = [(f"normalizers: {one.replicas}", one.per_second / normalizers[0].per_second) for one in normalizers]
     bars += [(f"producers: {one.replicas}", one.per_second / producers[0].per_second) for one in producers]
+    bars += [(f"producers, answers at once: {one.replicas}", one.per_second / at_once[0].per_second) for one in at_once]
     return Section("Scaling", text, "speed as a multiple of one replica's", bars, [])
 
 
@@ -202,18 +219,20 @@ def _received(log: Path) -> Sequence[int]:
     return [line["received"] for line in lines if line["event"] == "chunk_stored" and line["topic"] == TOPIC]
 
 
-async def _polled(ground: Ground, listings: int, replicas: Sequence[int]) -> Sequence[Shared]:
+async def _polled(
+    ground: Ground, rounds: Iterator[list[bytes]], replicas: Sequence[int], *, answer_seconds: float
+) -> Sequence[Shared]:
     """Poll new rows with each number of producers, after a run that they warm up with."""
     shared: list[Shared] = []
-    rounds = rounds_of_rows(Workload(listings * 2 * len(replicas), listings))
-    async with open_provider() as provider, open_runs(ground, PAGED.source) as asked:
+    async with open_provider(answer_seconds=answer_seconds) as provider, open_runs(ground, PAGED.source) as asked:
         for count in replicas:
+            rows = next(rounds)
+            listings, settings = len(rows), PAGED.settings(provider, len(rows))
             async with AsyncExitStack() as stack:
-                settings = PAGED.settings(provider, listings)
                 producers = [await stack.enter_async_context(service(ground, PAGED.module, **settings)) for _ in range(count)]
                 await joined(ground, f"kasparro-producer-{PAGED.source}", count)
-                for rows in (next(rounds), next(rounds)):
-                    pages = PAGED.pages(rows)
+                for new in (rows, next(rounds)):
+                    pages = PAGED.pages(new)
                     provider.show(pages)
                     made = await poll(asked, provider, producers, listings, published=listings)
                 requests, twice = provider.asked.total(), sum(times > 1 for times in provider.asked.values())

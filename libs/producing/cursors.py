@@ -1,6 +1,7 @@
 """What all replicas of a source have committed to etl.cursors, kept in memory by following it."""
 
 import asyncio
+from typing import NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -35,6 +36,34 @@ AWAITED_SECONDS = 0.004
 """How often the place is looked at: the client does not tell when it has passed a marker, and each transaction ends in one."""
 
 
+class Changes(NamedTuple):
+    """How many cursors have been applied, by their kind: what is decided about one rests on those of its own kind."""
+
+    polls: int = 0
+    usages: int = 0
+    others: int = 0
+    """Tombstones among them, and what was not understood: what may not be the only cursor of its transaction."""
+
+    def of(self, cursor: Cursor) -> int:
+        """How many there are of its kind."""
+        return self[_kind_of(cursor)]
+
+    def with_one(self, cursor: Cursor | None) -> "Changes":
+        """Count one more; None is a tombstone, or what was not understood."""
+        kind = _kind_of(cursor)
+        return Changes(*(count + (place == kind) for place, count in enumerate(self)))
+
+
+def _kind_of(cursor: Cursor | None) -> int:
+    match cursor:
+        case PollCursor():
+            return 0
+        case QuotaUsage():
+            return 1
+        case _:
+            return 2
+
+
 class CursorView:
     """The newest cursors of one source. True as of `position`; `changes` counts what it has applied."""
 
@@ -45,7 +74,7 @@ class CursorView:
         self._moved = asyncio.Condition()
         self._awaited = 0
         self.position = 0
-        self.changes = 0
+        self.changes = Changes()
         self.shards: dict[str, ShardMemory] = {}
         """In the order of their newest answers."""
         self.usages: dict[int, QuotaUsage] = {}
@@ -88,23 +117,21 @@ class CursorView:
         source, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
         if source != self._source:
             return
-        self.changes += 1
-        if record.value is None:
-            self.shards.pop(name, None)
-            return
-        before = self.shards.pop(name, None)
+        before, cursor = self.shards.pop(name, None), None
         try:
-            self._remember(CURSOR.validate_json(record.value), f"{source}/{name}", before)
+            if record.value is not None:
+                cursor = self._remember(CURSOR.validate_json(record.value), f"{source}/{name}", before)
         except ValidationError as error:
             self._pass_over(record, name, error.errors(include_input=False, include_url=False)[0]["msg"])
         except ValueError as error:  # base64's, and our own
             self._pass_over(record, name, str(error))
+        self.changes = self.changes.with_one(cursor)
 
     def _pass_over(self, record: TopicRecord, shard: str, error: str) -> None:
         log.warning("cursor_not_understood", cursors_offset=record.offset, shard=shard, error=error[:LONGEST_DETAIL])
 
-    def _remember(self, cursor: Cursor, key: str, before: ShardMemory | None) -> None:
-        """Take a cursor in. Raises ValueError when it is none that a producer wrote; what it was about is unknown then."""
+    def _remember(self, cursor: Cursor, key: str, before: ShardMemory | None) -> Cursor:
+        """Take a cursor in, and return it. Raises ValueError when no producer wrote it; what it was about is unknown then."""
         if cursor_key(cursor) != key:
             raise ValueError(f"the cursor of {cursor_key(cursor)} under the key {key}")
         match cursor:
@@ -116,6 +143,7 @@ class CursorView:
                 self.scheduled = cursor
             case ShapeCursor():
                 self.shape = known_shape(cursor)
+        return cursor
 
 
 def _memory_of(cursor: PollCursor, before: ShardMemory | None) -> ShardMemory:

@@ -30,8 +30,8 @@ from libs.kafka.transactions import TransactionExpiredError
 from libs.process.clock import Clock
 from libs.producing.aside import worked_on
 from libs.producing.clocks import ClockWrongError, check_clock
-from libs.producing.cursors import CursorView, cursor_record, forgotten
-from libs.producing.drift import KnownShape, shape_cursor, tell_drift
+from libs.producing.cursors import CursorView, forgotten
+from libs.producing.drift import shape_cursor, tell_drift
 from libs.producing.fetching import MOST_ROWS, Answer, Fetcher, FetchFailedError, NothingToDo
 from libs.producing.health import Activity
 from libs.producing.measures import Measures
@@ -170,13 +170,10 @@ class Poller:
             )
             return [self._event(event)]
 
-        # The claim is the lock for what is known of the source's fields too: it goes with every other cursor.
-        known = () if news.found.known is None else [self._shape(news.found.known)]
-        records = [*news.ticks, *news.dead_letters, *known]
-        return Writing(claim=cursor, records=records, then=published, then_topics=[self.topics.run_events.name])
-
-    def _shape(self, known: KnownShape) -> Record:
-        return cursor_record(self.topics.cursors.name, shape_cursor(self.fetcher.source.name, known))
+        # What is known of the source's fields is first: who claims between the two knows then that it has been overtaken.
+        known = () if news.found.known is None else [shape_cursor(self.fetcher.source.name, news.found.known)]
+        records = [*news.ticks, *news.dead_letters]
+        return Writing([*known, cursor], records, then=published, then_topics=[self.topics.run_events.name])
 
     async def _set_aside(self, record: TopicRecord, rejection: Rejection) -> None:
         """A command that nobody can carry out: somebody else's bytes in our topic."""

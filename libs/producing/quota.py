@@ -20,6 +20,8 @@ from libs.producing.writing import PartitionWriter, Writing
 
 log = structlog.get_logger(__name__)
 
+SAME_MOMENT = timedelta(seconds=1)
+"""A request is counted as sent by this much too early at most, and by what its transaction takes."""
 LONGEST_HOLD = timedelta(days=1)
 """A provider that asks for more is asked again after this."""
 DAYS_A_MONTH = 31
@@ -169,22 +171,25 @@ class QuotaPermit:
 
         async def compose() -> Writing:
             usage = quota.view.usages.get(quota.command_partition)
-            return Writing(claim=held(usage, quota.source, quota.command_partition, time, quota.clock.utc()))
+            return Writing([held(usage, quota.source, quota.command_partition, time, quota.clock.utc())])
 
         await quota.writer.write(compose)
 
     async def _try_to_count(self) -> timedelta:
-        quota, wait = self.quota, timedelta(0)
+        quota, wait, asked_at = self.quota, timedelta(0), self.quota.clock.utc()
 
         async def compose() -> Writing | None:
-            nonlocal wait
+            nonlocal wait, asked_at
             now = quota.clock.utc()
+            if abs(now - asked_at) < SAME_MOMENT:  # decided anew, it is the same request
+                now = asked_at
+            asked_at = now
             wait = wait_before_request(quota.view.usages.values(), quota.budget, now)
             wait = max(wait, quota.own.wait(quota.budget, quota.clock.monotonic()))
             if wait > timedelta(0):
                 return None
             usage = quota.view.usages.get(quota.command_partition)
-            return Writing(claim=counted(usage, quota.source, quota.command_partition, now, quota.budget))
+            return Writing([counted(usage, quota.source, quota.command_partition, now, quota.budget)])
 
         try:
             if await quota.writer.write(compose):

@@ -102,7 +102,7 @@ class Schedule:
         if self.interval is not None and self._until_due(mark, self.interval, now) <= timedelta(0):
             return None
         return Writing(
-            claim=mark.model_copy(update={"interval_seconds": seconds, "since": self._counting_from(now)}),
+            claims=[mark.model_copy(update={"interval_seconds": seconds, "since": self._counting_from(now)})],
             records=self._missed(mark, now, made=0),
         )
 
@@ -147,7 +147,7 @@ class Schedule:
             return missed
 
         return Writing(
-            claim=ScheduleMark(source=self.source, requested_at=now, interval_seconds=interval.total_seconds()),
+            claims=[ScheduleMark(source=self.source, requested_at=now, interval_seconds=interval.total_seconds())],
             records=[
                 event_record(self.topics.run_events.name, requested),
                 command_record(self.topics.commands.name, command),

@@ -3,7 +3,9 @@
 How: one transactional id a command partition. Whoever opens it has fenced the owner before and settled the transaction it
 left open, so the group's committed offset, read after that, says for certain whether the command in hand has been done.
 The decision what to publish rests on etl.cursors: a transaction sends its own cursor first, and if another replica's came
-in between what it had read and its own, that one is waited for and the decision is made anew. The log's order is the lock.
+in between what it had read and its own, that one is waited for and the decision is made anew. The log's order is the lock: who
+claims behind us waits for us. A decision that asks for the same cursor again goes on in its transaction, and replicas queue up;
+only one that does not has to begin another.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ from libs.kafka.tailing import TopicRecord
 from libs.kafka.transactions import Transaction, TransactionalClient, TransactionExpiredError
 from libs.process.clock import Clock
 from libs.process.outages import OutageBoard, Wait
-from libs.producing.cursors import CursorView, cursor_record
+from libs.producing.cursors import Changes, CursorView, cursor_record
 
 log = structlog.get_logger(__name__)
 
@@ -40,23 +42,24 @@ def _nothing(_: Sequence[Position]) -> Sequence[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """One transaction: the cursor that the decision rests on, the records, and those that tell where these landed.
+    """One transaction: the cursors that claim its place, the records, and those that tell where these landed.
 
+    What a decision rests on is in `claims`: whoever claims behind the first of them sees none that is sent later.
     `then_topics` are where the last will go, for the broker to be told of in time.
     """
 
-    claim: Cursor | None = None
+    claims: Sequence[Cursor] = ()
     records: Sequence[Record] = ()
     then: Callable[[Sequence[Position]], Sequence[Record]] = field(default=_nothing)
     then_topics: Sequence[str] = ()
 
 
 Compose = Callable[[], Awaitable[Writing | None]]
-"""Decides what to write from the view as it is when it is called."""
+"""Decides what to write from the view as it is when it is called; more than once, if need be."""
 
 
 class _OvertakenError(Exception):
-    """Another replica committed a cursor that this transaction's decision did not know."""
+    """Another replica committed a cursor that changes this transaction's own."""
 
 
 class PartitionWriter:
@@ -143,11 +146,14 @@ class PartitionWriter:
         if writing is None:
             return False
         async with self._client.transaction() as transaction:
-            claims = [cursor_record(self._cursors, writing.claim)] if writing.claim is not None else []
+            claims = [cursor_record(self._cursors, claim) for claim in writing.claims]
             await transaction.announce([*claims, *writing.records], topics=writing.then_topics)
             async with self._done(transaction, command):
-                for claim in claims:
-                    await self._send_claim(transaction, claim, decided_at, decided_on)
+                if claims:
+                    first, *_ = await transaction.send(claims)
+                    if first.offset > decided_at:
+                        await self._view.reach(first.offset)
+                        writing = await self._decided_anew(compose, writing, decided_on)
                 positions = await transaction.send(writing.records)
                 await transaction.send(writing.then(positions))
         if command is not None:
@@ -160,12 +166,20 @@ class PartitionWriter:
             return nullcontext()
         return transaction.committing_offset(self._owned.group, command.topic, command.partition, command.offset + 1)
 
-    async def _send_claim(self, transaction: Transaction, claim: Record, decided_at: int, decided_on: int) -> None:
-        (place,) = await transaction.send([claim])
-        if place.offset > decided_at:
-            await self._view.reach(place.offset)
-            if self._view.changes != decided_on:
-                raise _OvertakenError
+    async def _decided_anew(self, compose: Compose, writing: Writing, decided_on: Changes) -> Writing:
+        """Return what to write, now that everything is known that was claimed before us. Raises _OvertakenError.
+
+        Of what is not claimed alone, more may have been sent behind our claim, where we cannot see it.
+        """
+        changes = self._view.changes
+        if changes.others != decided_on.others:
+            raise _OvertakenError
+        if all(changes.of(claim) == decided_on.of(claim) for claim in writing.claims):
+            return writing
+        again = await compose()
+        if again is None or again.claims != writing.claims:
+            raise _OvertakenError
+        return again
 
     def _tell_away(self, error: Exception) -> None:
         if self._wait is None:

@@ -11,13 +11,18 @@ import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 
+from libs.contracts.cursors import PollCursor
 from libs.contracts.run_events import ShardPublished
 from libs.kafka import transactions
 from libs.kafka.errors import KafkaUnreachableError
 from libs.kafka.groups import OwnedPartition
+from libs.kafka.partitioning import partition_of
 from libs.kafka.records import Position, Record
 from libs.kafka.tailing import read_to_end
 from libs.kafka.transactions import Transaction, TransactionalClient
+from libs.producing.drift import KnownShape
+from libs.producing.publication import News, ReadAnswer
+from libs.producing.published import Published
 from libs.sources.coingecko import SOURCE
 from services.producers.coingecko.fetcher import CoinGecko
 from tests.integration.producing.bench import Bench, coins
@@ -160,6 +165,46 @@ async def test_two_replicas_divide_the_shards_and_one_takes_over_when_the_other_
     assert (await bench.run()).counts() == (2_000, 0, 2_000, 0)
     assert len(await bench.ticks()) == len({tick.tick_id for tick in await bench.ticks()}) == 4_000
     assert not second.done()
+
+
+async def test_replicas_that_decide_at_one_moment_queue_up_and_tell_what_both_have_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row moves to another page between two answers, and their owners claim together: the second one decides anew."""
+    pages = [coins(range(250 * page, 250 * page + 250)) for page in range(8)]
+    serve(bench, *pages)
+    bench.start(coingecko(bench, 2_000)), bench.start(coingecko(bench, 2_000))
+    await bench.joined(2)
+    await bench.run()
+    # Of three partitions the first is one replica's, and the last the other's.
+    one, other = (next(n for n in range(1, 9) if partition_of(str(n).encode(), 3) == place) for place in (0, 2))
+    new = [coins(range(250 * page, 250 * page + 250), price=2) for page in range(8)]
+    new[other - 1][0] = new[one - 1][-1]
+    serve(bench, *new)
+    together, aborted, decided = asyncio.Barrier(2), list[AIOKafkaProducer](), Counter[str]()
+    announce, abort, against = Transaction.announce, transactions._aborted, ReadAnswer.against
+
+    async def announced_together(transaction: Transaction, records: Sequence[Record], *, topics: Sequence[str] = ()) -> None:
+        await announce(transaction, records, topics=topics)
+        if records and records[0].key in {f"{bench.source}/{page}".encode() for page in (one, other)}:
+            async with asyncio.timeout(30):
+                await together.wait()
+
+    async def counted(producer: AIOKafkaProducer) -> bool:
+        aborted.append(producer)
+        return await abort(producer)
+
+    def decide(answer: ReadAnswer, published: Published, known: KnownShape | None) -> tuple[PollCursor, News]:
+        decided[answer.shard] += 1
+        return against(answer, published, known)
+
+    monkeypatch.setattr(Transaction, "announce", announced_together)
+    monkeypatch.setattr(transactions, "_aborted", counted)
+    monkeypatch.setattr(ReadAnswer, "against", decide)
+    assert (await bench.run()).counts() == (2_000, 1, 1_999, 0)
+    assert max(decided[str(one)], decided[str(other)]) == 2
+    assert aborted == []
+    assert len(await bench.ticks()) == len({tick.tick_id for tick in await bench.ticks()}) == 3_999
 
 
 async def test_a_replica_that_comes_in_the_middle_of_a_run_repeats_nothing(bench: Bench) -> None:
