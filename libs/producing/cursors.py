@@ -37,7 +37,7 @@ AWAITED_SECONDS = 0.004
 
 
 class Changes(NamedTuple):
-    """How many cursors have been applied, by their kind: what is decided about one rests on those of its own kind."""
+    """How many cursors have been applied, by their kind: what is decided about one rests on its kind, and on `others`."""
 
     polls: int = 0
     usages: int = 0

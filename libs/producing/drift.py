@@ -2,7 +2,8 @@
 
 Few rows are looked at, and no drift is overlooked for long: a row whose fields have changed has other bytes, so it is news, and
 only news is looked at; a change that is systematic is in nearly any of them. A glance at some finds it, a closer look at more
-says how far it goes. Which rows those are depends on the run alone, so a decision that is made anew is the same decision.
+says how far it goes. Which rows those are depends on the run and on what is news, so a decision that is made anew is nearly
+always the same decision.
 """
 
 from collections.abc import Mapping, Sequence

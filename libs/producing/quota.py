@@ -176,12 +176,13 @@ class QuotaPermit:
         await quota.writer.write(compose)
 
     async def _try_to_count(self) -> timedelta:
-        quota, wait, asked_at = self.quota, timedelta(0), self.quota.clock.utc()
+        quota, wait = self.quota, timedelta(0)
+        asked_at: datetime | None = None
 
         async def compose() -> Writing | None:
             nonlocal wait, asked_at
             now = quota.clock.utc()
-            if abs(now - asked_at) < SAME_MOMENT:  # decided anew, it is the same request
+            if asked_at is not None and abs(now - asked_at) < SAME_MOMENT:  # decided anew, it is the same request
                 now = asked_at
             asked_at = now
             wait = wait_before_request(quota.view.usages.values(), quota.budget, now)

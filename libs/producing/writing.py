@@ -4,8 +4,8 @@ How: one transactional id a command partition. Whoever opens it has fenced the o
 left open, so the group's committed offset, read after that, says for certain whether the command in hand has been done.
 The decision what to publish rests on etl.cursors: a transaction sends its own cursor first, and if another replica's came
 in between what it had read and its own, that one is waited for and the decision is made anew. The log's order is the lock: who
-claims behind us waits for us. A decision that asks for the same cursor again goes on in its transaction, and replicas queue up;
-only one that does not has to begin another.
+claims behind us waits for us. A decision that asks for the same cursor again goes on in its transaction, and so replicas queue
+up; any other, and one that has waited for long, begins another transaction.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ FIRST_RETRY_SECONDS = 0.25
 LONGEST_RETRY_SECONDS = 5.0
 FENCED_SECONDS = HEARTBEAT_MS / 1000 + 1
 """After a heartbeat we know whether the partition is still ours; taking the id back sooner would fence its new owner."""
+QUEUE_SECONDS = 10.0
+"""Longest that a transaction waits for those in front of it: the broker's time for it runs meanwhile, and all behind it wait."""
 MOST_EXPIRIES = 3
 """Transactions for one command that may take too long before we stop trying: what is too much for the broker stays so."""
 
@@ -59,7 +61,7 @@ Compose = Callable[[], Awaitable[Writing | None]]
 
 
 class _OvertakenError(Exception):
-    """Another replica committed a cursor that changes this transaction's own."""
+    """Another replica's cursor came in between, and what this transaction has claimed does not stand any more."""
 
 
 class PartitionWriter:
@@ -152,7 +154,7 @@ class PartitionWriter:
                 if claims:
                     first, *_ = await transaction.send(claims)
                     if first.offset > decided_at:
-                        await self._view.reach(first.offset)
+                        await self._until_first(first.offset)
                         writing = await self._decided_anew(compose, writing, decided_on)
                 positions = await transaction.send(writing.records)
                 await transaction.send(writing.then(positions))
@@ -166,13 +168,24 @@ class PartitionWriter:
             return nullcontext()
         return transaction.committing_offset(self._owned.group, command.topic, command.partition, command.offset + 1)
 
+    async def _until_first(self, offset: int) -> None:
+        """Wait until all transactions that claimed before this offset have ended. Raises _OvertakenError when that takes long."""
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._view.reach(offset)
+        except TimeoutError:
+            raise _OvertakenError from None
+
     async def _decided_anew(self, compose: Compose, writing: Writing, decided_on: Changes) -> Writing:
         """Return what to write, now that everything is known that was claimed before us. Raises _OvertakenError.
 
-        Of what is not claimed alone, more may have been sent behind our claim, where we cannot see it.
+        What is not claimed alone, by others or by us, is not decided inside a transaction: the rest of theirs may have been sent
+        behind our claim, where we cannot see it.
         """
         changes = self._view.changes
-        if changes.others != decided_on.others:
+        if changes == decided_on:
+            return writing
+        if changes.others != decided_on.others or len(writing.claims) > 1:
             raise _OvertakenError
         if all(changes.of(claim) == decided_on.of(claim) for claim in writing.claims):
             return writing

@@ -20,6 +20,7 @@ from libs.kafka.partitioning import partition_of
 from libs.kafka.records import Position, Record
 from libs.kafka.tailing import read_to_end
 from libs.kafka.transactions import Transaction, TransactionalClient
+from libs.producing import writing
 from libs.producing.drift import KnownShape
 from libs.producing.publication import News, ReadAnswer
 from libs.producing.published import Published
@@ -167,10 +168,14 @@ async def test_two_replicas_divide_the_shards_and_one_takes_over_when_the_other_
     assert not second.done()
 
 
+@pytest.mark.parametrize(("moved", "unchanged", "begun_anew"), [("copied", 1, 0), ("swapped", 0, 1)])
 async def test_replicas_that_decide_at_one_moment_queue_up_and_tell_what_both_have_once(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moved: str, unchanged: int, begun_anew: int
 ) -> None:
-    """A row moves to another page between two answers, and their owners claim together: the second one decides anew."""
+    """A row moves between two answers, and their owners claim together: the second one decides anew.
+
+    It begins anew only when its cursor changes: it was to remember a row that it has lost, and which the other one has now.
+    """
     pages = [coins(range(250 * page, 250 * page + 250)) for page in range(8)]
     serve(bench, *pages)
     bench.start(coingecko(bench, 2_000)), bench.start(coingecko(bench, 2_000))
@@ -179,19 +184,27 @@ async def test_replicas_that_decide_at_one_moment_queue_up_and_tell_what_both_ha
     # Of three partitions the first is one replica's, and the last the other's.
     one, other = (next(n for n in range(1, 9) if partition_of(str(n).encode(), 3) == place) for place in (0, 2))
     new = [coins(range(250 * page, 250 * page + 250), price=2) for page in range(8)]
-    new[other - 1][0] = new[one - 1][-1]
+    if moved == "swapped":
+        new[one - 1][-1], new[other - 1][0] = new[other - 1][0], new[one - 1][-1]
+    else:
+        new[other - 1][0] = new[one - 1][-1]
     serve(bench, *new)
-    together, aborted, decided = asyncio.Barrier(2), list[AIOKafkaProducer](), Counter[str]()
+    theirs = {f"{bench.source}/{page}".encode(): asyncio.Event() for page in (one, other)}
+    claiming: dict[object, bytes | None] = {}
+    aborted, decided = list[bytes](), Counter[str]()
     announce, abort, against = Transaction.announce, transactions._aborted, ReadAnswer.against
 
     async def announced_together(transaction: Transaction, records: Sequence[Record], *, topics: Sequence[str] = ()) -> None:
         await announce(transaction, records, topics=topics)
-        if records and records[0].key in {f"{bench.source}/{page}".encode() for page in (one, other)}:
+        key = claiming[transaction._producer] = records[0].key if records else None
+        if key in theirs:
+            theirs[key].set()
             async with asyncio.timeout(30):
-                await together.wait()
+                await asyncio.gather(*(one.wait() for one in theirs.values()))
 
     async def counted(producer: AIOKafkaProducer) -> bool:
-        aborted.append(producer)
+        if (key := claiming[producer]) in theirs:
+            aborted.append(key)
         return await abort(producer)
 
     def decide(answer: ReadAnswer, published: Published, known: KnownShape | None) -> tuple[PollCursor, News]:
@@ -201,10 +214,49 @@ async def test_replicas_that_decide_at_one_moment_queue_up_and_tell_what_both_ha
     monkeypatch.setattr(Transaction, "announce", announced_together)
     monkeypatch.setattr(transactions, "_aborted", counted)
     monkeypatch.setattr(ReadAnswer, "against", decide)
-    assert (await bench.run()).counts() == (2_000, 1, 1_999, 0)
-    assert max(decided[str(one)], decided[str(other)]) == 2
-    assert aborted == []
-    assert len(await bench.ticks()) == len({tick.tick_id for tick in await bench.ticks()}) == 3_999
+    assert (await bench.run()).counts() == (2_000, unchanged, 2_000 - unchanged, 0)
+    assert max(decided[str(one)], decided[str(other)]) >= 2 + begun_anew
+    assert len(aborted) == begun_anew
+    assert len(await bench.ticks()) == len({tick.tick_id for tick in await bench.ticks()}) == 4_000 - unchanged
+
+
+async def test_who_waits_long_for_the_one_in_front_lets_go_and_begins_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another source's transaction hangs, in which a cursor has come in between what was read and our own."""
+    monkeypatch.setattr(writing, "QUEUE_SECONDS", 0.3)
+    serve(bench, coins(range(60)))
+    theirs = TransactionalClient(bench.connection, f"{bench.source}-another")
+    await theirs.open()
+    let_go, announce, abort = asyncio.Event(), Transaction.announce, transactions._aborted
+    aborted: list[AIOKafkaProducer] = []
+
+    async def hang(sent: asyncio.Event) -> None:
+        async with theirs.transaction() as transaction:
+            await transaction.send([Record(bench.topics.cursors.name, b"another/1", None)])
+            sent.set()
+            await let_go.wait()
+
+    async def announced_behind(transaction: Transaction, records: Sequence[Record], *, topics: Sequence[str] = ()) -> None:
+        await announce(transaction, records, topics=topics)
+        if records and records[0].topic == bench.topics.cursors.name and not tasks:
+            sent = asyncio.Event()
+            tasks.append(asyncio.create_task(hang(sent)))
+            await sent.wait()
+
+    async def counted(producer: AIOKafkaProducer) -> bool:
+        aborted.append(producer)
+        let_go.set()
+        return await abort(producer)
+
+    tasks: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(Transaction, "announce", announced_behind)
+    monkeypatch.setattr(transactions, "_aborted", counted)
+    bench.start(coingecko(bench))
+    assert (await bench.run()).counts() == (60, 0, 60, 0)
+    await asyncio.gather(*tasks)
+    await theirs.close()
+    assert len(aborted) == 1
+    assert len(await bench.ticks()) == 60
+    assert await bench.requests_counted() == len(bench.server.requests) == 1
 
 
 async def test_a_replica_that_comes_in_the_middle_of_a_run_repeats_nothing(bench: Bench) -> None:
