@@ -40,6 +40,7 @@ NORMALIZER_POINTS: Mapping[str, Point] = {
 PRODUCER_POINTS: Mapping[str, Point] = {
     "after-request-counted": Point("libs.producing.quota", "QuotaPermit.admit", "after"),
     "before-transaction-commit": Point("aiokafka", "AIOKafkaProducer.commit_transaction", "before"),
+    "before-offset-is-sent": Point("libs.kafka.transactions", "Transaction.commit_offset", "before"),
     "commit-sent-and-unanswered": Point("aiokafka.producer.sender", "EndTxnHandler.do", "during"),
     "after-commit-answered": Point("aiokafka", "AIOKafkaProducer.commit_transaction", "after"),
 }

@@ -42,7 +42,7 @@ CASES: dict[str, Case] = {
     "publish_what_is_published": Case("coinpaprika", "load", "no_content_follows_itself"),
     "ask_without_counting": Case("coingecko", "load", "every_request_was_counted"),
     "commit_the_offset_in_a_transaction_of_its_own": Case(
-        "coinpaprika", ("after-commit-answered", 1), "every_shard_reports_once"
+        "coinpaprika", ("before-offset-is-sent", 1), "every_shard_reports_once"
     ),
 }
 
