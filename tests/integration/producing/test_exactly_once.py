@@ -200,7 +200,7 @@ async def test_replicas_that_decide_at_one_moment_queue_up_and_tell_what_both_ha
         if key in theirs:
             theirs[key].set()
             async with asyncio.timeout(30):
-                await asyncio.gather(*(one.wait() for one in theirs.values()))
+                await asyncio.gather(*(there.wait() for there in theirs.values()))
 
     async def counted(producer: AIOKafkaProducer) -> bool:
         if (key := claiming[producer]) in theirs:

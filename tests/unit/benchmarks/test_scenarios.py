@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulation.constants import Constants
-from benchmarks.simulation.pipeline import POLL_SECONDS, PUBLISHING, READING, STORING
+from benchmarks.simulation.pipeline import AHEAD, LANES, LEAST_SHARE, POLL_SECONDS, PUBLISHING, READING, STORING
 from benchmarks.simulation.scenario import Deployment, Scenario, ranges, simulate
+from libs.streaming import transport
+from services.normalizer import ticks
 
 MEASURED = Constants()
 SCENARIOS = st.builds(
@@ -24,6 +26,11 @@ SCENARIOS = st.builds(
     chunk_records=st.sampled_from([50, 1_000, 5_000]),
     seed=st.integers(0, 100),
 )
+
+
+def test_the_rules_are_those_of_the_normalizer() -> None:
+    """They are not imported from there: a simulation that needs Faust is none that one starts for a question."""
+    assert (LANES, AHEAD, LEAST_SHARE) == (ticks.LANES, transport.AHEAD, transport.LEAST_SHARE)
 
 
 def test_without_load_the_lag_is_the_service_time() -> None:
