@@ -1,7 +1,7 @@
 """The common work by Kasparro's own parts: its transport, its reading with every check, its raw rows and quotes.
 
-What is left out of the normalizer: locks, counts of runs, assets and their publication. As there, the next chunk is read while
-this one is stored.
+What is left out of the normalizer: locks, counts of runs, history, assets and their publication, and what is told for these.
+As there, the next chunk is read while this one is stored.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def store(pool: Pool, ticks: list[Tick]) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await stage(connection, ticks)
         await raw_ticks.insert_new(connection, SOURCE.raw_table, {tick.quote.tick_id for tick in ticks})
-        await quotes.upsert_newest(connection)
+        await connection.execute(quotes.UPSERT_NEWEST)
 
 
 async def work(chunks: Chunks, pool: Pool) -> None:

@@ -10,13 +10,13 @@ import asyncpg
 import structlog
 
 from libs.domain.anomalies import move_bucket
-from libs.domain.assets import Asset, asset_of
 from libs.domain.quotes import Quote, freshness
 from libs.postgres.pool import Connection, Pool
 from libs.postgres.writing import assets, candles, history, partitions, quotes, raw_ticks, run_progress
 from libs.postgres.writing.candles import ListingHour
 from libs.postgres.writing.history import Batch, History, batch_of
 from libs.postgres.writing.partitions import Partition
+from libs.postgres.writing.recomputing import recompute
 from libs.postgres.writing.ticks import Counted, SetAside, Tick, stage
 
 log = structlog.get_logger(__name__)
@@ -148,8 +148,8 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
     again = len(came) < len(ticks)
     known = await raw_ticks.insert_new(connection, destination.raw_table, came)
     moved = await quotes.upsert_newest(connection, batch.hour)
-    moved_by, left = moved.prices, moved.left
-    if missing := set(map(destination.partition_of, left.values())) - locked:
+    moved_by = moved.prices
+    if missing := set(map(destination.partition_of, moved.left.values())) - locked:
         raise _MoreLocksError(missing)
     hours = [ListingHour(*came[tick_id].listing, at) for tick_id, at in moved.hours.items()]
     await _close(connection, destination.history, hours)
@@ -158,10 +158,10 @@ async def _apply(connection: Connection, destination: Destination, work: _Work, 
     known -= await _restore(connection, destination.raw_table, moved_by.keys() & known, came)
     moves = {tick_id: move_bucket(was, came[tick_id].price_usd) for tick_id, was in moved_by.items() if was is not None}
     await run_progress.count(connection, destination.source, list(_outcomes(parts, known, moves, again=again)))
-    written = await _recompute(connection, destination, [came[tick_id] for tick_id in moved_by], left)
+    recomputed = await recompute(connection, destination.priorities, [came[tick_id] for tick_id in moved_by], moved)
     stored = len(came) - len(known)
     counted = Counted(stored, len(ticks) - stored, dead_lettered)
-    return await _with_unpublished(connection, replace(written, counted=counted), list(known))
+    return await _with_unpublished(connection, Written(counted, *recomputed), list(known))
 
 
 def _are_open(moved: quotes.Moved, batch: Batch) -> bool:
@@ -192,33 +192,6 @@ async def _restore(connection: Connection, table: str, shown_again: set[UUID], c
     """Keep the raw rows of contents that a listing has come back to; return what had to be stored again, just deleted as old."""
     deleted = shown_again - await raw_ticks.hold(connection, table, shown_again)
     return deleted - await raw_ticks.insert_new(connection, table, came) if deleted else set()
-
-
-async def _recompute(
-    connection: Connection, destination: Destination, moved: Sequence[Quote], left: Mapping[UUID, str]
-) -> Written:
-    """Recompute the assets whose quotes moved; a uid that a listing left (by the tick of this id) is one of them."""
-    if not moved:
-        return Written(Counted(0, 0, 0))
-    changed_by: dict[str, UUID] = {}
-    by_uid: dict[str, list[Quote]] = {}
-    for quote in sorted(moved, key=freshness):
-        by_uid.setdefault(quote.asset_uid, []).append(quote)
-        changed_by[quote.asset_uid] = quote.tick_id
-        if (old := left.get(quote.tick_id)) is not None:
-            by_uid.setdefault(old, [])
-            changed_by.setdefault(old, quote.tick_id)
-    for quote in await quotes.load_others(connection, list(by_uid), [quote.tick_id for quote in moved]):
-        by_uid[quote.asset_uid].append(quote)
-    computed = {uid: asset_of(held, destination.priorities) for uid, held in by_uid.items()}
-    present = [asset for asset in computed.values() if asset is not None]
-    changed = await assets.upsert_changed(connection, present, changed_by)
-    gone = await assets.delete_empty(connection, _absent(computed), changed_by)
-    return Written(Counted(0, 0, 0), changed, gone)
-
-
-def _absent(computed: Mapping[str, Asset | None]) -> list[str]:
-    return [asset_uid for asset_uid, asset in computed.items() if asset is None]
 
 
 async def _with_unpublished(connection: Connection, written: Written, again: Sequence[UUID]) -> Written:

@@ -1,6 +1,6 @@
 """The newest quote of each listing. Event time decides what is newest, never the order of arrival."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -11,9 +11,8 @@ from libs.postgres.hours import hour_of
 from libs.postgres.pool import Connection
 
 # Repeated listings collapse here: Postgres refuses to touch a row twice in one statement. In key order: two writers then never
-# wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness. Whether those that moved
-# have a candle of the hour ($1) the key of candles_1h tells.
-UPSERT_NEWEST = f"""
+# wait for each other in a ring. The order within a listing is that of libs.domain.quotes.freshness.
+UPSERT_NEWEST = """
     INSERT INTO quotes AS held (
         source, source_id, asset_uid, symbol, name, price_usd, market_cap_usd, volume_24h_usd, percent_change_1h,
         percent_change_24h, percent_change_7d, circulating_supply, total_supply, max_supply, market_cap_rank,
@@ -34,14 +33,22 @@ UPSERT_NEWEST = f"""
         excluded.circulating_supply, excluded.total_supply, excluded.max_supply, excluded.market_cap_rank,
         excluded.source_updated_at, excluded.fetched_at, excluded.tick_id, excluded.run_id)
     WHERE (held.source_updated_at, held.fetched_at, held.tick_id)
-        < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)
+        < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)"""
+
+# Of those that moved. The key of candles_1h tells whether they have a candle of the hour ($1), the index quotes_asset_uid whether
+# another listing had their uid before; one that comes to it in this very statement is told as one that moved.
+UPSERT_NEWEST_AND_TELL = f"""{UPSERT_NEWEST}
     RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid, old.price_usd::text,
         CASE WHEN {hour_of("old.source_updated_at")} < {hour_of("new.source_updated_at")}
             THEN {hour_of("old.source_updated_at")} END AS left_hour,
         EXISTS (
             SELECT FROM candles_1h AS there
             WHERE there.source = new.source AND there.source_id = new.source_id AND there.started_at = $1
-            OFFSET 0) AS has_candle"""  # noqa: S608 - our own parts
+            OFFSET 0) AS has_candle,
+        EXISTS (
+            SELECT FROM quotes AS beside
+            WHERE beside.asset_uid = new.asset_uid AND (beside.source, beside.source_id) <> (new.source, new.source_id)
+            OFFSET 0) AS is_shared"""  # noqa: S608 - our own parts
 
 # Each uid by the index quotes_asset_uid: the planner, who has no statistics of a table that has just been filled, would go
 # through all of it, which takes 8 ms for 15,000 listings, for a single page's tick too. NOT IN is hashed; a comparison with an
@@ -57,23 +64,25 @@ LOAD_OTHERS = """
 class Moved(NamedTuple):
     """The rows that moved, by the tick_id that moved them: the price that was there; and what they left: a uid, an hour.
 
-    `have_candle`: the hour asked about has a candle of one of them.
+    `have_candle`: the hour asked about has a candle of one of them. `shared`: their uid had another listing before.
     """
 
     prices: Mapping[UUID, Number | None]
     left: Mapping[UUID, str]
     hours: Mapping[UUID, datetime]
     have_candle: bool
+    shared: Collection[UUID]
 
 
 async def upsert_newest(connection: Connection, hour: datetime | None = None) -> Moved:
     """Keep what is newer than what is held, of each incoming listing; return what moved, and whether it has candles of `hour`."""
-    rows = await connection.fetch(UPSERT_NEWEST, hour)
+    rows = await connection.fetch(UPSERT_NEWEST_AND_TELL, hour)
     return Moved(
         {row[0]: row[2] for row in rows},
         {row[0]: row[1] for row in rows if row[1] is not None},
         {row[0]: row[3] for row in rows if row[3] is not None},
         any(row[4] for row in rows),
+        {row[0] for row in rows if row[5]},
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from libs.postgres.pool import Pool
 from libs.postgres.writing import quotes
 from libs.postgres.writing.assets import LOAD_CHANGED_BY, LOAD_GONE_BY
-from libs.postgres.writing.quotes import LOAD_OTHERS, UPSERT_NEWEST
+from libs.postgres.writing.quotes import LOAD_OTHERS, UPSERT_NEWEST_AND_TELL
 from libs.postgres.writing.ticks import Tick, stage
 from tests.integration.writing.conftest import COINGECKO, START, numbered, tick, write_chunk
 
@@ -50,9 +50,9 @@ async def test_the_other_quotes_of_a_chunk_are_found_by_the_index_though_the_tab
     assert "Seq Scan" not in plan
 
 
-async def test_who_has_a_candle_is_found_by_the_key_though_the_table_has_grown(pool: Pool) -> None:
+async def test_who_has_a_candle_or_another_listing_is_found_by_an_index_though_the_table_has_grown(pool: Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(f"PREPARE moved AS {UPSERT_NEWEST}")
+        await connection.execute(f"PREPARE moved AS {UPSERT_NEWEST_AND_TELL}")
         for _ in range(8):
             await connection.execute(f"EXECUTE moved ('{START}')")
         chunk = numbered([tick(f"coin{number}", f"symbol{number}") for number in range(5_000)])
@@ -61,7 +61,8 @@ async def test_who_has_a_candle_is_found_by_the_key_though_the_table_has_grown(p
         plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE moved ('{START}')"))[0]["Plan"]
     looks = {(node.get("Relation Name"), node["Node Type"]) for node in nodes(plan)}
     assert {look for look in looks if look[1] == "Seq Scan"} == {("incoming_ticks", "Seq Scan")}
-    assert {look[0] for look in looks if look[1] in {"Index Scan", "Index Only Scan"}} == {"candles_1h_202607"}
+    assert {look[0] for look in looks if look[1] in {"Index Scan", "Index Only Scan"}} == {"candles_1h_202607", "quotes"}
+    assert "quotes_asset_uid" in {node.get("Index Name") for node in nodes(plan)}
 
 
 async def test_a_new_version_of_an_asset_costs_its_row_and_no_index(pool: Pool) -> None:
