@@ -9,7 +9,7 @@ import pytest
 
 from libs.postgres.pool import Pool
 from libs.postgres.writing import quotes
-from libs.postgres.writing.assets import LOAD_CHANGED_BY, LOAD_GONE_BY
+from libs.postgres.writing.assets import FIND_OVERTAKEN, LOAD_CHANGED_BY, LOAD_GONE_BY
 from libs.postgres.writing.quotes import LOAD_OTHERS, UPSERT_NEWEST_AND_TELL
 from libs.postgres.writing.ticks import Tick, stage
 from tests.integration.writing.conftest import COINGECKO, START, numbered, tick, write_chunk
@@ -63,6 +63,17 @@ async def test_who_has_a_candle_or_another_listing_is_found_by_an_index_though_t
     assert {look for look in looks if look[1] == "Seq Scan"} == {("incoming_ticks", "Seq Scan")}
     assert {look[0] for look in looks if look[1] in {"Index Scan", "Index Only Scan"}} == {"candles_1h_202607", "quotes"}
     assert "quotes_asset_uid" in {node.get("Index Name") for node in nodes(plan)}
+
+
+async def test_what_was_overtaken_is_found_by_the_key_though_the_table_has_grown(pool: Pool) -> None:
+    """And has been analyzed: for as many as a chunk has, the planner would go through all of it."""
+    uids = [f"symbol{number}" for number in range(5_000)]
+    await write_chunk(pool, COINGECKO, 0, numbered([tick(uid, uid) for uid in uids]))
+    await pool.execute("ANALYZE assets")
+    sent = json.dumps(dict.fromkeys(uids[:1_000], 1))
+    plan = json.loads(await pool.fetchval(f"EXPLAIN (FORMAT JSON) {FIND_OVERTAKEN}", sent))[0]["Plan"]
+    looks = {(node.get("Relation Name"), node.get("Index Name")) for node in nodes(plan)}
+    assert looks == {(None, None), ("assets", "assets_pkey")}
 
 
 async def test_a_new_version_of_an_asset_costs_its_row_and_no_index(pool: Pool) -> None:
