@@ -1,7 +1,7 @@
 """The schedule of a source, kept by whoever owns command partition 0: nobody is elected by hand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -71,8 +71,8 @@ class Schedule:
     """How long until it is time again, as of the last decision."""
     _requested: UUID | None = None
     """The run that was composed last."""
-    _marked: tuple[datetime, float] | None = None
-    """What our own last mark counts from, and our monotonic time then."""
+    _composed: dict[datetime, float] = field(default_factory=dict)
+    """What our own marks count from, with our monotonic time then: of the one that is there, and of what was composed since."""
 
     async def keep(self) -> None:
         """Request runs for ever; return when none are scheduled."""
@@ -109,7 +109,7 @@ class Schedule:
     async def _request_if_due(self, interval: timedelta) -> Writing | None:
         now, mark = self.clock.utc(), self.view.scheduled
         if mark is not None:
-            if self._marked is not None and mark.requested_at == self._marked[0]:
+            if mark.requested_at in self._composed:
                 self.start_up.run_requested()  # by us, and the answer to the commit was lost
             self.wait = self._until_due(mark, interval, now)
             if self.wait > timedelta(0):
@@ -179,10 +179,12 @@ class Schedule:
     def _elapsed(self, since: datetime, now: datetime) -> timedelta:
         """Time from a mark on. Since one of our own no more can have passed than we saw pass, whatever became of the clock."""
         elapsed = now - since
-        if self._marked is not None and self._marked[0] == since:
-            return min(elapsed, timedelta(seconds=self.clock.monotonic() - self._marked[1]))
-        return elapsed
+        began = self._composed.get(since)
+        return elapsed if began is None else min(elapsed, timedelta(seconds=self.clock.monotonic() - began))
 
     def _counting_from(self, now: datetime) -> datetime:
-        self._marked = now, self.clock.monotonic()
+        """Note that a mark of ours is about to count from now. What was composed may come to nothing: the one before stays known."""
+        mark = self.view.scheduled
+        there = None if mark is None else mark.since or mark.requested_at
+        self._composed = {at: began for at, began in self._composed.items() if at == there} | {now: self.clock.monotonic()}
         return now

@@ -1,11 +1,17 @@
 """Which scheduled runs nobody was there to make."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from libs.contracts.cursors import ScheduleMark
 from libs.contracts.gaps import Gap, RunsMissed
+from libs.kafka.errors import KafkaUnreachableError
+from libs.kafka.transactions import Transaction, TransactionalClient
 from tests.integration.producing.bench import Ahead, Bench
 from tests.integration.producing.test_schedule import coingecko, scheduled, stop
 
@@ -95,6 +101,30 @@ async def test_a_clock_that_jumps_ahead_or_back_under_a_producer_makes_no_gap(be
     runs = await scheduled(bench, lambda runs: len(runs) == 4)
     assert timedelta(seconds=1.9) < runs[3].at - runs[2].at < timedelta(hours=1)
     assert runs[3].at < runs[0].at
+    assert await bench.gaps() == []
+
+
+async def test_a_clock_that_jumps_ahead_while_a_request_does_not_go_through_makes_no_gap(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Ahead(timedelta(0))
+    transaction = TransactionalClient.transaction
+
+    @asynccontextmanager
+    async def aborted_at_first(client: TransactionalClient) -> AsyncIterator[Transaction]:
+        async with transaction(client) as opened:
+            yield opened
+            if clock.by == timedelta(0):
+                clock.by = timedelta(hours=6)  # the broker's clock and ours are still believed
+                raise KafkaUnreachableError("gone before the commit")
+
+    jumping = replace(bench, clock=clock)
+    jumping.start(coingecko(jumping), interval=timedelta(seconds=2))
+    await scheduled(bench, lambda runs: len(runs) == 1)
+    await bench.run()
+    monkeypatch.setattr(TransactionalClient, "transaction", aborted_at_first)
+    runs = await scheduled(bench, lambda runs: len(runs) == 2)
+    assert runs[1].at - runs[0].at > timedelta(hours=5)
     assert await bench.gaps() == []
 
 
