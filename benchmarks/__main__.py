@@ -22,12 +22,14 @@ from typing import Annotated
 import typer
 
 from benchmarks.ground import ROOT
+from benchmarks.growth import Sizes
 from benchmarks.parts import Asked, Part, measure
 from benchmarks.report import say, write
 from benchmarks.ticks import Workload
 
 CHUNKS = (5_000, 20_000)
 BACKLOGS = (100_000, 2_000_000)
+CROWDS = (15_000, 150_000, 1_500_000)
 SPREADS = (1_000, 15_000, 100_000)
 REPLICAS = (1, 2, 3)
 RATES = (2_000, 3_000, 4_000, 5_000)
@@ -47,7 +49,8 @@ def main(
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
     chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
     backlog: Annotated[list[int] | None, typer.Option(help="Ticks of a backlog, for the growth; several times")] = None,
-    spread: Annotated[list[int] | None, typer.Option(help="Listings of so many ticks, for the growth; several times")] = None,
+    crowd: Annotated[list[int] | None, typer.Option(help="Listings in the tables, for the growth; several times")] = None,
+    spread: Annotated[list[int] | None, typer.Option(help="Listings that tick, for the growth; several times")] = None,
     replicas: Annotated[list[int] | None, typer.Option(help="How many of a process, for the scaling; several times")] = None,
     clients: Annotated[int, typer.Option(help="Clients of the stream")] = 1_000,
     changes: Annotated[int, typer.Option(help="Changes of assets a second, for the stream")] = 1_000,
@@ -64,8 +67,7 @@ def main(
         seconds=seconds,
         rounds=rounds,
         chunks=chunk or CHUNKS,
-        backlogs=backlog or BACKLOGS,
-        spreads=spread or SPREADS,
+        sizes=Sizes(backlog or BACKLOGS, crowd or CROWDS, spread or SPREADS),
         replicas=replicas or REPLICAS,
         clients=clients,
         changes=changes,

@@ -1,17 +1,18 @@
-"""What a tick costs, and how much memory the normalizer holds, as the backlog grows and as there are more listings.
+"""What a tick costs, and how much memory the normalizer holds, as backlog and tables grow and as more listings tick.
 
 Processor time counts from the first rows to the last, so that starting, which costs the same each time, does not make a short
 backlog the dearer one.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import NamedTuple
 from uuid import UUID
 
-from benchmarks.contenders import SERIAL, WHOLE, Contender
+from benchmarks.contenders import SERIAL, WHOLE, Contender, on_empty_tables
+from benchmarks.crowd import fill
 from benchmarks.ground import Ground, ground
-from benchmarks.ingest import Look, Measured, measure
+from benchmarks.ingest import Look, Measured, measure, measure_from
 from benchmarks.report import Section, say
 from benchmarks.ticks import Workload, publish
 
@@ -25,6 +26,9 @@ BACKLOG_HEAD = """\
 LISTINGS_HEAD = """\
 | listings | ticks/s | CPU us a tick | versions of assets a tick | peak MiB | R, ticks/s | CPU us a tick | x R |
 |---|---|---|---|---|---|---|---|"""
+HELD_HEAD = """\
+| listings held | ticks/s | CPU us a tick | versions of assets a tick | peak MiB |
+|---|---|---|---|---|"""
 TEXT = """\
 The normalizer as it is deployed, {chunk:,} records a chunk, one run each; every tick had a row in the end, and every listing
 showed its newest. Processor time is the normalizer's own, from the first rows to the last. *MiB at 25 %* is what it held while it
@@ -33,6 +37,11 @@ worked through the first quarter of the backlog: all but a twentieth of the look
 A backlog of {listings:,} listings that grows:
 
 {backlogs}
+
+{ticks:,} ticks of {listings:,} listings, spread evenly over tables that hold more and more: whether the same work costs more
+where there is more.
+
+{crowds}
 
 {ticks:,} ticks of more and more listings. The more there are, the fewer ticks of a chunk are of one and the same, and the more
 versions of assets are made, written and published; a tick is the same work. From the fewest listings to the most, the cost of
@@ -75,10 +84,20 @@ class Run(NamedTuple):
         return [_quarter(_working(self.measured.looks), number, self.work.ticks) for number in range(QUARTERS)]
 
 
-async def compare(backlogs: Sequence[int], listings: int, spreads: Sequence[int], ticks: int, *, chunk_records: int) -> Section:
-    """Run each backlog once, and each number of listings once."""
-    by_backlog = await _backlogs(backlogs, listings, chunk_records)
-    by_listings = await _spreads(spreads, ticks, chunk_records)
+class Sizes(NamedTuple):
+    """Of what is to grow: ticks of a backlog, listings in the tables, listings that tick."""
+
+    backlogs: Sequence[int]
+    crowds: Sequence[int]
+    spreads: Sequence[int]
+
+
+async def compare(sizes: Sizes, work: Workload, *, chunk_records: int) -> Section:
+    """Run each size once; of what does not grow there is as much as in the workload."""
+    ticks, listings = work
+    by_backlog = await _backlogs(sizes.backlogs, listings, chunk_records)
+    by_crowd = await _crowds(sizes.crowds, work, chunk_records)
+    by_listings = await _spreads(sizes.spreads, ticks, chunk_records)
     smallest, fewest, most = by_backlog[0], by_listings[0], by_listings[-1]
     more_versions = most.versions_per_tick - fewest.versions_per_tick
     text = TEXT.format(
@@ -86,12 +105,14 @@ async def compare(backlogs: Sequence[int], listings: int, spreads: Sequence[int]
         listings=listings,
         ticks=ticks,
         backlogs="\n".join([BACKLOG_HEAD, *map(_backlog_line, by_backlog)]),
+        crowds="\n".join([HELD_HEAD, *starmap(_held_line, by_crowd)]),
         spreads="\n".join([LISTINGS_HEAD, *map(_listings_line, by_listings)]),
         per_version=(most.us_per_tick - fewest.us_per_tick) / more_versions if more_versions else 0.0,
     )
     bars = [(f"cost, backlog of {run.work.ticks:,}", run.us_per_tick / smallest.us_per_tick) for run in by_backlog]
     bars += [(f"peak MiB, the same {run.work.ticks:,}", run.measured.peak_mib / smallest.measured.peak_mib) for run in by_backlog]
-    bars += [(f"cost, {run.work.listings:,} listings", run.us_per_tick / fewest.us_per_tick) for run in by_listings]
+    bars += [(f"cost, {held:,} listings held", run.us_per_tick / by_crowd[0][1].us_per_tick) for held, run in by_crowd]
+    bars += [(f"cost, {run.work.listings:,} listings tick", run.us_per_tick / fewest.us_per_tick) for run in by_listings]
     return Section("Growth", text, "cost of a tick, and memory, as a multiple of the smallest's", bars, [])
 
 
@@ -105,6 +126,21 @@ async def _backlogs(backlogs: Sequence[int], listings: int, chunk_records: int) 
             newest |= await publish(ground_.connection, work, beginning=before)
             runs.append(await _run(ground_, work, newest, chunk_records))
             say(_backlog_line(runs[-1]))
+    return runs
+
+
+async def _crowds(crowds: Sequence[int], work: Workload, chunk_records: int) -> Sequence[tuple[int, Run]]:
+    """Work through one topic with tables that hold so many listings."""
+    runs: list[tuple[int, Run]] = []
+    async with ground() as ground_:
+        newest = await publish(ground_.connection, work)
+        for held in sorted(crowds):
+            start = await on_empty_tables(ground_, WHOLE, chunk_records=chunk_records)
+            await fill(ground_, work, held)
+            before = await _versions(ground_)
+            measured = _right(await measure_from(start, work, newest), work)
+            runs.append((held, Run(work, measured, await _versions(ground_) - before)))
+            say(_held_line(*runs[-1]))
     return runs
 
 
@@ -123,15 +159,22 @@ async def _spreads(spreads: Sequence[int], ticks: int, chunk_records: int) -> Se
 
 
 async def _run(ground_: Ground, work: Workload, newest: Mapping[str, UUID], chunk_records: int) -> Run:
-    before = int(await ground_.pool.fetchval(VERSIONS))
+    before = await _versions(ground_)
     measured = await _checked(ground_, WHOLE, work, newest, chunk_records)
-    return Run(work, measured, int(await ground_.pool.fetchval(VERSIONS)) - before)
+    return Run(work, measured, await _versions(ground_) - before)
+
+
+async def _versions(ground_: Ground) -> int:
+    return int(await ground_.pool.fetchval(VERSIONS))
 
 
 async def _checked(
     ground_: Ground, contender: Contender, work: Workload, newest: Mapping[str, UUID], chunk_records: int
 ) -> Measured:
-    measured = await measure(ground_, contender, work, newest, chunk_records=chunk_records)
+    return _right(await measure(ground_, contender, work, newest, chunk_records=chunk_records), work)
+
+
+def _right(measured: Measured, work: Workload) -> Measured:
     if measured.missing or measured.wrong:
         raise SystemExit(f"error: of {work.ticks:,} ticks {measured.missing} are missing; {measured.wrong} listings are wrong")
     return measured
@@ -166,6 +209,11 @@ def _backlog_line(run: Run) -> str:
     held = " | ".join(f"{quarter.mib:.0f}" for quarter in run.quarters)
     speed, peak = run.measured.ticks_per_second, run.measured.peak_mib
     return f"| {run.work.ticks:,} | {speed:,.0f} | {costs} | {held} | {peak:.0f} |"
+
+
+def _held_line(held: int, run: Run) -> str:
+    speed, peak = run.measured.ticks_per_second, run.measured.peak_mib
+    return f"| {held:,} | {speed:,.0f} | {run.us_per_tick:.1f} | {run.versions_per_tick:.2f} | {peak:.0f} |"
 
 
 def _listings_line(run: Run) -> str:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psutil
 
-from benchmarks.contenders import SERIAL, Contender, on_empty_tables
+from benchmarks.contenders import SERIAL, Contender, Start, on_empty_tables
 from benchmarks.ground import Ground
 from benchmarks.processes import cpu_seconds, is_alive
 from benchmarks.report import Section, say
@@ -74,7 +74,12 @@ async def measure(
     ground: Ground, contender: Contender, work: Workload, newest: Mapping[str, UUID], *, chunk_records: int
 ) -> Measured:
     """Let the contender work through the topic on empty tables."""
-    start = await on_empty_tables(ground, contender, chunk_records=chunk_records)
+    return await measure_from(await on_empty_tables(ground, contender, chunk_records=chunk_records), work, newest)
+
+
+async def measure_from(start: Start, work: Workload, newest: Mapping[str, UUID]) -> Measured:
+    """Let a contender work through the topic on the tables as they are, which have no raw rows."""
+    ground = start.ground
     async with start() as process:
         seconds, first, looks = await _watch(ground, process, work.ticks)
     left = await what_is_left(ground, work, newest)
@@ -97,7 +102,7 @@ async def what_is_left(ground: Ground, work: Workload, newest: Mapping[str, UUID
 
 async def wrong_quotes(ground: Ground, newest: Mapping[str, UUID]) -> int:
     """Count the listings that do not show their newest tick."""
-    rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes")
+    rows = await ground.pool.fetch("SELECT source_id, tick_id FROM quotes WHERE source_id = ANY($1::text[])", list(newest))
     shown = {row["source_id"]: row["tick_id"] for row in rows}
     return sum(shown.get(listing) != tick_id for listing, tick_id in newest.items())
 

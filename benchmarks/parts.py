@@ -55,8 +55,7 @@ class Asked:
     seconds: float
     rounds: int
     chunks: Sequence[int]
-    backlogs: Sequence[int]
-    spreads: Sequence[int]
+    sizes: growth.Sizes
     replicas: Sequence[int]
     clients: int
     changes: int
@@ -76,9 +75,7 @@ async def measure(parts: Sequence[Part], asked: Asked) -> AsyncIterator[Section]
             async with ground() as ground_:
                 yield await _BY_ITSELF[part](ground_, asked)
         elif part is Part.GROWTH:  # which takes a new one for each backlog
-            yield await growth.compare(
-                asked.backlogs, asked.work.listings, asked.spreads, asked.work.ticks, chunk_records=asked.chunks[0]
-            )
+            yield await growth.compare(asked.sizes, asked.work, chunk_records=asked.chunks[0])
 
 
 _OF_THE_SAME_TICKS: Final = (Part.TICKS, Part.LOSS, Part.ANSWERS)

@@ -26,6 +26,11 @@ class Workload(NamedTuple):
     ticks: int
     listings: int
 
+    @property
+    def symbols(self) -> int:
+        """How many symbols the listings have: a tenth of them collide."""
+        return self.listings * 9 // 10
+
 
 def make(work: Workload) -> Iterator[RawTickFrame]:
     """Make the ticks, listing after listing, round after round; a tenth of the symbols collide."""
@@ -34,7 +39,7 @@ def make(work: Workload) -> Iterator[RawTickFrame]:
     for number in range(work.ticks):
         listing = number % work.listings
         at = start + timedelta(seconds=number // work.listings)
-        symbol = f"sym{listing % (work.listings * 9 // 10)}"
+        symbol = f"sym{listing % work.symbols}"
         payload = (
             f'{{"id":"coin-number-{listing}","symbol":"{symbol}","name":"Coin Number {listing}",'
             f'"current_price":{chance.random() * 1000:.8f},"market_cap":{chance.randrange(10**6, 10**12)},'

@@ -183,7 +183,7 @@ class Schedule:
         return elapsed if began is None else min(elapsed, timedelta(seconds=self.clock.monotonic() - began))
 
     def _counting_from(self, now: datetime) -> datetime:
-        """Note that a mark of ours is about to count from now. What was composed may come to nothing: the one before stays known."""
+        """Note that a mark of ours is about to count from now; as it may come to nothing, the one before stays known."""
         mark = self.view.scheduled
         there = None if mark is None else mark.since or mark.requested_at
         self._composed = {at: began for at, began in self._composed.items() if at == there} | {now: self.clock.monotonic()}
