@@ -7,8 +7,6 @@ from typing import Final
 from libs.postgres.pool import Connection, Pool, open_pool
 from libs.postgres.writing import assets, ticks
 
-# Twice what the largest chunk brings, taken as it is needed; with Postgres's own 8 MB, 20,000 ticks go through a file and back.
-KEEP_IN_MEMORY: Final = "SET temp_buffers = '32MB'"
 CREATE_TABLES: Final = "; ".join(incoming.create_table for incoming in (ticks.INCOMING, assets.INCOMING))
 
 
@@ -24,4 +22,4 @@ async def open_writing_pool(
 
 
 async def _furnish(connection: Connection) -> None:
-    await connection.execute(f"{KEEP_IN_MEMORY}; {CREATE_TABLES}")
+    await connection.execute(CREATE_TABLES)

@@ -76,16 +76,6 @@ async def test_what_was_overtaken_is_found_by_the_key_though_the_table_has_grown
     assert looks == {(None, None), ("assets", "assets_pkey")}
 
 
-async def test_a_chunk_of_20_000_records_is_staged_in_memory(pool: Pool) -> None:
-    payload = '{"id":"coin%d","name":"' + "n" * 400 + '"}'
-    async with pool.acquire() as connection, connection.transaction():
-        await stage(connection, [tick(f"coin{number}", "symbol", payload=payload % number) for number in range(20_000)])
-        assert await connection.fetchval("SELECT pg_relation_size('incoming_ticks')") > 9 * 2**20
-        explained = await connection.fetchval("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT count(payload) FROM incoming_ticks")
-    plan = json.loads(explained)[0]["Plan"]
-    assert (plan["Local Read Blocks"], plan["Local Written Blocks"]) == (0, 0)
-
-
 async def test_a_new_version_of_an_asset_costs_its_row_and_no_index(pool: Pool) -> None:
     """An index on anything that changes with a tick would be written for each, and forbid updates within a page (HOT)."""
     indexes = await pool.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename = 'assets'")
