@@ -20,7 +20,7 @@ from libs.producing.health import watching
 from libs.producing.polling import Poller
 from libs.producing.quota import Budget, KeyQuota, OwnMinute, requests_a_month
 from libs.producing.row_contents import RowContents
-from libs.producing.schedule import Schedule, StartUp
+from libs.producing.schedule import OwnMarks, Schedule, StartUp
 from libs.producing.telling import Gauges, Telling, telling_of
 from libs.producing.topics import ProducerTopics
 from libs.producing.writing import PartitionWriter
@@ -41,6 +41,7 @@ class Replica:
     interval: timedelta | None
     clock: Clock
     start_up: StartUp = field(default_factory=StartUp)
+    own_marks: OwnMarks = field(default_factory=OwnMarks)
     own_minute: OwnMinute = field(default_factory=OwnMinute)
     contents: RowContents = field(default_factory=RowContents)
     telling: Telling | None = None
@@ -104,7 +105,7 @@ class Replica:
     ) -> None:
         async with asyncio.TaskGroup() as tasks:
             if owned.partition == SCHEDULING_PARTITION:
-                about = (self.source, self.topics, self.interval, writer, view, self.start_up, self.clock)
+                about = (self.source, self.topics, self.interval, writer, view, self.start_up, self.own_marks, self.clock)
                 schedule = Schedule(*about, telling.health, telling.tracer)
                 tasks.create_task(schedule.keep())
             while True:

@@ -1,7 +1,7 @@
 """The schedule of a source, kept by whoever owns command partition 0: nobody is elected by hand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -51,6 +51,28 @@ class StartUp:
         self._due = False
 
 
+class OwnMarks:
+    """When marks of this process were composed, by its monotonic clock: of such a one no more time has passed than it saw pass.
+
+    For as long as the process lives, whoever else joins or leaves meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._composed: dict[datetime, float] = {}
+
+    def composed(self, counting_from: datetime, monotonic: float, *, there: datetime | None) -> None:
+        """Note a mark, which may come to nothing: so the one that is there now (by what it counts from) stays known too."""
+        self._composed = {at: began for at, began in self._composed.items() if at == there} | {counting_from: monotonic}
+
+    def __contains__(self, counting_from: datetime) -> bool:
+        return counting_from in self._composed
+
+    def elapsed(self, since: datetime, now: datetime, monotonic: float) -> timedelta:
+        """Return the time from a mark on, whatever became of the clock."""
+        began = self._composed.get(since)
+        return now - since if began is None else min(now - since, timedelta(seconds=monotonic - began))
+
+
 @dataclass(slots=True)
 class Schedule:
     """Requests a run each interval, and tells which were missed. The mark in etl.cursors keeps the period over a change of owner.
@@ -64,6 +86,7 @@ class Schedule:
     writer: PartitionWriter
     view: CursorView
     start_up: StartUp
+    own: OwnMarks
     clock: Clock
     health: ProducerHealth
     tracer: Tracer = UNRECORDED
@@ -71,8 +94,6 @@ class Schedule:
     """How long until it is time again, as of the last decision."""
     _requested: UUID | None = None
     """The run that was composed last."""
-    _composed: dict[datetime, float] = field(default_factory=dict)
-    """What our own marks count from, with our monotonic time then: of the one that is there, and of what was composed since."""
 
     async def keep(self) -> None:
         """Request runs for ever; return when none are scheduled."""
@@ -109,7 +130,7 @@ class Schedule:
     async def _request_if_due(self, interval: timedelta) -> Writing | None:
         now, mark = self.clock.utc(), self.view.scheduled
         if mark is not None:
-            if mark.requested_at in self._composed:
+            if mark.requested_at in self.own:
                 self.start_up.run_requested()  # by us, and the answer to the commit was lost
             self.wait = self._until_due(mark, interval, now)
             if self.wait > timedelta(0):
@@ -160,7 +181,7 @@ class Schedule:
         if mark.interval_seconds is None:
             return ()
         interval, since = timedelta(seconds=mark.interval_seconds), mark.since or mark.requested_at
-        runs = self._elapsed(since, now) // interval - made
+        runs = self.own.elapsed(since, now, self.clock.monotonic()) // interval - made
         if runs < 1:
             return ()
         first, last = since + interval, since + runs * interval
@@ -176,15 +197,7 @@ class Schedule:
         log.warning("runs_missed", runs=runs, first_due=str(first), last_due=str(last))
         return (gap_record(self.topics.gaps.name, gap),)
 
-    def _elapsed(self, since: datetime, now: datetime) -> timedelta:
-        """Time from a mark on. Since one of our own no more can have passed than we saw pass, whatever became of the clock."""
-        elapsed = now - since
-        began = self._composed.get(since)
-        return elapsed if began is None else min(elapsed, timedelta(seconds=self.clock.monotonic() - began))
-
     def _counting_from(self, now: datetime) -> datetime:
-        """Note that a mark of ours is about to count from now; as it may come to nothing, the one before stays known."""
         mark = self.view.scheduled
-        there = None if mark is None else mark.since or mark.requested_at
-        self._composed = {at: began for at, began in self._composed.items() if at == there} | {now: self.clock.monotonic()}
+        self.own.composed(now, self.clock.monotonic(), there=None if mark is None else mark.since or mark.requested_at)
         return now

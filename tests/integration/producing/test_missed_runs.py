@@ -128,6 +128,20 @@ async def test_a_clock_that_jumps_ahead_while_a_request_does_not_go_through_make
     assert await bench.gaps() == []
 
 
+async def test_a_clock_that_jumps_ahead_while_another_replica_comes_and_goes_makes_no_gap(bench: Bench) -> None:
+    clock = Ahead(timedelta(0))
+    jumping = replace(bench, clock=clock)
+    jumping.start(coingecko(jumping), interval=HOUR)
+    await scheduled(bench, lambda runs: len(runs) == 1)
+    other = bench.start(coingecko(bench), interval=HOUR)
+    await bench.joined(2)
+    clock.by = 6 * HOUR
+    await stop(other)
+    runs = await scheduled(bench, lambda runs: len(runs) == 2)
+    assert runs[1].at - runs[0].at > 5 * HOUR
+    assert await bench.gaps() == []
+
+
 async def test_a_producer_that_starts_with_a_clock_days_ahead_knows_nothing_of_missed_runs(bench: Bench) -> None:
     await one_run(bench, 1, HOUR)
     await one_run(bench, 2, HOUR, later=72 * HOUR)
