@@ -29,7 +29,7 @@ from benchmarks.ticks import Workload
 
 CHUNKS = (5_000, 20_000)
 BACKLOGS = (100_000, 2_000_000)
-CROWDS = (15_000, 150_000, 1_500_000)
+CROWDS = (1, 10, 100)
 SPREADS = (1_000, 15_000, 100_000)
 REPLICAS = (1, 2, 3)
 RATES = (2_000, 3_000, 4_000, 5_000)
@@ -49,7 +49,9 @@ def main(
     rounds: Annotated[int, typer.Option(help="How often each contender is run")] = 5,
     chunk: Annotated[list[int] | None, typer.Option(help="Records at a time; several times for several sizes")] = None,
     backlog: Annotated[list[int] | None, typer.Option(help="Ticks of a backlog, for the growth; several times")] = None,
-    crowd: Annotated[list[int] | None, typer.Option(help="Listings in the tables, for the growth; several times")] = None,
+    crowd: Annotated[
+        list[int] | None, typer.Option(help="Tables of so many times the listings, for the growth; several times")
+    ] = None,
     spread: Annotated[list[int] | None, typer.Option(help="Listings that tick, for the growth; several times")] = None,
     replicas: Annotated[list[int] | None, typer.Option(help="How many of a process, for the scaling; several times")] = None,
     clients: Annotated[int, typer.Option(help="Clients of the stream")] = 1_000,

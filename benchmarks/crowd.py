@@ -1,4 +1,4 @@
-"""Tables that hold many listings already, a few of which tick: these are spread evenly over the pages of all."""
+"""Quotes and assets of many listings, a few of which tick: these are spread evenly over the pages of all."""
 
 from benchmarks.ground import Ground
 from benchmarks.ticks import Workload
@@ -25,15 +25,13 @@ FILL_ASSETS = """
         tick_id
     FROM quotes ORDER BY market_cap_rank
     ON CONFLICT (asset_uid) DO NOTHING"""
-FILL_SECONDS = 600.0
+FILL_SECONDS = 600
 
 
-async def fill(ground: Ground, work: Workload, held: int) -> None:
-    """Let the tables, which are empty, hold so many listings, a multiple of the workload's, with their assets."""
-    every, left = divmod(held, work.listings)
-    if left or not every:
-        raise SystemExit(f"error: {held:,} is no multiple of {work.listings:,} listings")
-    await ground.pool.execute(FILL_QUOTES, held, every, work.symbols, timeout=FILL_SECONDS)
-    await ground.pool.execute(FILL_ASSETS, timeout=FILL_SECONDS)
-    await ground.pool.execute("VACUUM ANALYZE quotes, assets", timeout=FILL_SECONDS)
-    await ground.pool.execute("CHECKPOINT", timeout=FILL_SECONDS)
+async def fill(ground: Ground, work: Workload, times: int) -> None:
+    """Let the tables, which are empty, hold so many times the workload's listings, with their assets."""
+    async with ground.pool.acquire(timeout=FILL_SECONDS) as connection:
+        await connection.execute(f"SET statement_timeout = '{FILL_SECONDS}s'", timeout=FILL_SECONDS)
+        await connection.execute(FILL_QUOTES, times * work.listings, times, work.symbols, timeout=FILL_SECONDS)
+        for statement in (FILL_ASSETS, "VACUUM ANALYZE quotes, assets", "CHECKPOINT", "RESET statement_timeout"):
+            await connection.execute(statement, timeout=FILL_SECONDS)

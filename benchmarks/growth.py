@@ -27,8 +27,8 @@ LISTINGS_HEAD = """\
 | listings | ticks/s | CPU us a tick | versions of assets a tick | peak MiB | R, ticks/s | CPU us a tick | x R |
 |---|---|---|---|---|---|---|---|"""
 HELD_HEAD = """\
-| listings held | ticks/s | CPU us a tick | versions of assets a tick | peak MiB |
-|---|---|---|---|---|"""
+| listings held | ticks/s | CPU us a tick | Postgres's | versions of assets a tick | peak MiB |
+|---|---|---|---|---|---|"""
 TEXT = """\
 The normalizer as it is deployed, {chunk:,} records a chunk, one run each; every tick had a row in the end, and every listing
 showed its newest. Processor time is the normalizer's own, from the first rows to the last. *MiB at 25 %* is what it held while it
@@ -38,8 +38,8 @@ A backlog of {listings:,} listings that grows:
 
 {backlogs}
 
-{ticks:,} ticks of {listings:,} listings, spread evenly over tables that hold more and more: whether the same work costs more
-where there is more.
+{ticks:,} ticks of {listings:,} listings, spread evenly over quotes and assets of more and more: whether the same work costs more
+where there is more. The tables of raw rows and of history are empty, as above.
 
 {crowds}
 
@@ -74,6 +74,11 @@ class Run(NamedTuple):
         return _cost(self.measured)
 
     @property
+    def us_of_both(self) -> float:
+        """The same with Postgres's, from its start on."""
+        return self.us_per_tick + self.measured.postgres_us_per_tick
+
+    @property
     def versions_per_tick(self) -> float:
         """How many versions of assets were made."""
         return self.versions / self.work.ticks
@@ -85,7 +90,7 @@ class Run(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Of what is to grow: ticks of a backlog, listings in the tables, listings that tick."""
+    """Of what is to grow: ticks of a backlog, listings in the tables (times those that tick), listings that tick."""
 
     backlogs: Sequence[int]
     crowds: Sequence[int]
@@ -111,7 +116,7 @@ async def compare(sizes: Sizes, work: Workload, *, chunk_records: int) -> Sectio
     )
     bars = [(f"cost, backlog of {run.work.ticks:,}", run.us_per_tick / smallest.us_per_tick) for run in by_backlog]
     bars += [(f"peak MiB, the same {run.work.ticks:,}", run.measured.peak_mib / smallest.measured.peak_mib) for run in by_backlog]
-    bars += [(f"cost, {held:,} listings held", run.us_per_tick / by_crowd[0][1].us_per_tick) for held, run in by_crowd]
+    bars += [(f"cost with Postgres's, {held:,} held", run.us_of_both / by_crowd[0][1].us_of_both) for held, run in by_crowd]
     bars += [(f"cost, {run.work.listings:,} listings tick", run.us_per_tick / fewest.us_per_tick) for run in by_listings]
     return Section("Growth", text, "cost of a tick, and memory, as a multiple of the smallest's", bars, [])
 
@@ -130,16 +135,16 @@ async def _backlogs(backlogs: Sequence[int], listings: int, chunk_records: int) 
 
 
 async def _crowds(crowds: Sequence[int], work: Workload, chunk_records: int) -> Sequence[tuple[int, Run]]:
-    """Work through one topic with tables that hold so many listings."""
+    """Work through one topic with tables that hold so many times its listings."""
     runs: list[tuple[int, Run]] = []
     async with ground() as ground_:
         newest = await publish(ground_.connection, work)
-        for held in sorted(crowds):
+        for times in sorted(crowds):
             start = await on_empty_tables(ground_, WHOLE, chunk_records=chunk_records)
-            await fill(ground_, work, held)
+            await fill(ground_, work, times)
             before = await _versions(ground_)
             measured = _right(await measure_from(start, work, newest), work)
-            runs.append((held, Run(work, measured, await _versions(ground_) - before)))
+            runs.append((times * work.listings, Run(work, measured, await _versions(ground_) - before)))
             say(_held_line(*runs[-1]))
     return runs
 
@@ -213,7 +218,8 @@ def _backlog_line(run: Run) -> str:
 
 def _held_line(held: int, run: Run) -> str:
     speed, peak = run.measured.ticks_per_second, run.measured.peak_mib
-    return f"| {held:,} | {speed:,.0f} | {run.us_per_tick:.1f} | {run.versions_per_tick:.2f} | {peak:.0f} |"
+    ours, theirs = run.us_per_tick, run.measured.postgres_us_per_tick
+    return f"| {held:,} | {speed:,.0f} | {ours:.1f} | {theirs:.1f} | {run.versions_per_tick:.2f} | {peak:.0f} |"
 
 
 def _listings_line(run: Run) -> str:

@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks.contenders import SERIAL, Contender, Start, on_empty_tables
 from benchmarks.ground import Ground
+from benchmarks.meters import family_seconds
 from benchmarks.processes import cpu_seconds, is_alive
 from benchmarks.report import Section, say
 from benchmarks.ticks import Workload
@@ -68,6 +69,7 @@ class Measured:
     missing: int
     wrong: int
     looks: Sequence[Look]
+    postgres_us_per_tick: float
 
 
 async def measure(
@@ -80,8 +82,10 @@ async def measure(
 async def measure_from(start: Start, work: Workload, newest: Mapping[str, UUID]) -> Measured:
     """Let a contender work through the topic on the tables as they are, which have no raw rows."""
     ground = start.ground
+    before = family_seconds(ground.postgres_pid)
     async with start() as process:
         seconds, first, looks = await _watch(ground, process, work.ticks)
+        postgres = family_seconds(ground.postgres_pid) - before
     left = await what_is_left(ground, work, newest)
     stored = work.ticks - left.missing
     return Measured(
@@ -91,6 +95,7 @@ async def measure_from(start: Start, work: Workload, newest: Mapping[str, UUID])
         missing=left.missing,
         wrong=left.wrong,
         looks=looks,
+        postgres_us_per_tick=1e6 * postgres / max(1, stored),
     )
 
 

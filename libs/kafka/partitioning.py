@@ -5,7 +5,7 @@ from struct import iter_unpack
 
 _SEED, _MIX, _SHIFT, _MASK = 0x9747B28C, 0x5BD1E995, 24, 0xFFFFFFFF
 _CACHED_KEYS = 131_072
-"""More than the assets of all providers: of a cache that is too small for keys that come in turns, none is ever found in it."""
+"""More than the assets of all providers, in at most 24 MiB: in one too small for keys that come in turns none is ever found."""
 
 
 @lru_cache(maxsize=_CACHED_KEYS)

@@ -111,7 +111,7 @@ async def upsert_changed(connection: Connection, assets: Sequence[Asset], change
     """Write the assets that differ from what is held, in key order; return them with their new versions.
 
     An asset's numbers are those of its tick, so comparing the tick_id compares them. The quotes that they are of must be there.
-    `changed_by` tells the tick whose arrival changed an asset_uid.
+    `changed_by` tells a tick whose arrival changed an asset_uid.
     """
     if not assets:
         return []

@@ -35,8 +35,8 @@ UPSERT_NEWEST = """
     WHERE (held.source_updated_at, held.fetched_at, held.tick_id)
         < (excluded.source_updated_at, excluded.fetched_at, excluded.tick_id)"""
 
-# Of those that moved. The key of candles_1h tells whether they have a candle of the hour ($1), the index quotes_asset_uid whether
-# another listing had their uid before; one that comes to it in this very statement is told as one that moved.
+# Told of those that moved. The key of candles_1h tells whether they have a candle of the hour ($1), the index quotes_asset_uid
+# whether another listing had their uid before; one that comes to it in this very statement is told as one that moved.
 UPSERT_NEWEST_AND_TELL = f"""{UPSERT_NEWEST}
     RETURNING new.tick_id, CASE WHEN old.asset_uid <> new.asset_uid THEN old.asset_uid END AS left_uid, old.price_usd::text,
         CASE WHEN {hour_of("old.source_updated_at")} < {hour_of("new.source_updated_at")}
@@ -64,7 +64,7 @@ LOAD_OTHERS = """
 class Moved(NamedTuple):
     """The rows that moved, by the tick_id that moved them: the price that was there; and what they left: a uid, an hour.
 
-    `have_candle`: the hour asked about has a candle of one of them. `shared`: their uid had another listing before.
+    `have_candle`: the hour asked about has a candle of one of them. `shared`: those whose uid had another listing before.
     """
 
     prices: Mapping[UUID, Number | None]

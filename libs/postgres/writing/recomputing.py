@@ -21,8 +21,8 @@ async def recompute(
 ) -> Recomputed:
     """Write the assets of these quotes, at most one a listing, and of the uids that their listings left (`told`).
 
-    Most uids have one listing, whose quote is at hand: of the others, those that did not move are read. What changed an asset is
-    one of the ticks of this transaction, any of them: they come again together, until what they changed is published.
+    Most uids have one listing, whose quote is at hand; where there are more, the quotes that did not move are read. What changed
+    an asset is one of its ticks in this transaction, whichever: none is acknowledged before what they changed is published.
     """
     if not moved:
         return Recomputed()

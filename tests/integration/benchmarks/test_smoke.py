@@ -88,10 +88,10 @@ async def test_pages_of_history_are_read_whole(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 async def test_a_backlog_and_the_listings_grow_and_cost_and_memory_are_told_of_each(tmp_path: Path) -> None:
     growing = ("--backlog", "1000", "--backlog", "3000", "--spread", "100", "--spread", "900", "--ticks", "2000")
-    holding = ("--crowd", "200", "--crowd", "1000")
+    holding = ("--crowd", "1", "--crowd", "5")
     page = await _page(tmp_path, "--part", "growth", "--listings", "200", "--chunk", "200", *growing, *holding)
     assert re.findall(r"^\| ([\d,]+) \|(?: [\d,-]+ \|){8} [1-9]\d+ \|$", page, re.MULTILINE) == ["1,000", "3,000"]
-    held = r"^\| ([\d,]+) \| [1-9][\d,]* \| [1-9]\d*\.\d \| (\d\.\d\d) \| [1-9]\d+ \|$"
+    held = r"^\| ([\d,]+) \| [1-9][\d,]* \| [1-9]\d*\.\d \| [1-9]\d*\.\d \| (\d\.\d\d) \| [1-9]\d+ \|$"
     assert dict(re.findall(held, page, re.MULTILINE)).keys() == {"200", "1,000"}
     beside_r = r"^\| ([\d,]+) \| [1-9].* \| [1-9]\d+ \| [1-9][\d,]* \| [1-9]\d* \| \d+\.\d\d \|$"
     assert re.findall(beside_r, page, re.MULTILINE) == ["100", "900"]
