@@ -8,13 +8,12 @@ import asyncio
 import os
 from asyncio import Queue
 
-import uvloop
-
 from libs.kafka.connection import KafkaConnection
 from libs.postgres.pool import Pool
 from libs.postgres.writing import quotes, raw_ticks
 from libs.postgres.writing.sessions import open_writing_pool
 from libs.postgres.writing.ticks import Tick, stage
+from libs.process.shutdown import run_until_stopped
 from libs.sources.catalogue import SOURCES
 from libs.streaming.agents import Chunks, add_agent, create_chunk_app, run_app
 from libs.streaming.chunks import Chunk
@@ -64,4 +63,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    run_until_stopped(main())

@@ -38,7 +38,7 @@ SERIAL = Contender(
 )
 COMMON = Contender(
     "Kasparro, common work",
-    "the same work by Kasparro's transport and writer, every check of a tick included",
+    "the same work by Kasparro's transport and writer, every check of a tick included, in a process as Kasparro runs them",
     "benchmarks.common_work",
 )
 WHOLE = Contender(
