@@ -4,12 +4,12 @@ Processor time counts from the first rows to the last, so that starting, which c
 backlog the dearer one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from itertools import pairwise, starmap
 from typing import NamedTuple
 from uuid import UUID
 
-from benchmarks.contenders import SERIAL, WHOLE, Contender, on_empty_tables
+from benchmarks.contenders import SERIAL, WHOLE, on_empty_tables
 from benchmarks.crowd import fill
 from benchmarks.ground import Ground, ground
 from benchmarks.ingest import Look, Measured, measure, measure_from
@@ -129,7 +129,7 @@ async def _backlogs(backlogs: Sequence[int], listings: int, chunk_records: int) 
         for before, backlog in pairwise((0, *sorted(backlogs))):
             work = Workload(backlog, listings)
             newest |= await publish(ground_.connection, work, beginning=before)
-            runs.append(await _run(ground_, work, newest, chunk_records))
+            runs.append(await _run(ground_, work, measure(ground_, WHOLE, work, newest, chunk_records=chunk_records)))
             say(_backlog_line(runs[-1]))
     return runs
 
@@ -142,9 +142,7 @@ async def _crowds(crowds: Sequence[int], work: Workload, chunk_records: int) -> 
         for times in sorted(crowds):
             start = await on_empty_tables(ground_, WHOLE, chunk_records=chunk_records)
             await fill(ground_, work, times)
-            before = await _versions(ground_)
-            measured = _right(await measure_from(start, work, newest), work)
-            runs.append((times * work.listings, Run(work, measured, await _versions(ground_) - before)))
+            runs.append((times * work.listings, await _run(ground_, work, measure_from(start, work, newest))))
             say(_held_line(*runs[-1]))
     return runs
 
@@ -156,27 +154,21 @@ async def _spreads(spreads: Sequence[int], ticks: int, chunk_records: int) -> Se
         async with ground() as ground_:
             work = Workload(ticks, listings)
             newest = await publish(ground_.connection, work)
-            run = await _run(ground_, work, newest, chunk_records)
-            by_hand = await _checked(ground_, SERIAL, work, newest, chunk_records)
-            runs.append(run._replace(by_hand=by_hand))
+            run = await _run(ground_, work, measure(ground_, WHOLE, work, newest, chunk_records=chunk_records))
+            by_hand = await measure(ground_, SERIAL, work, newest, chunk_records=chunk_records)
+            runs.append(run._replace(by_hand=_right(by_hand, work)))
             say(_listings_line(runs[-1]))
     return runs
 
 
-async def _run(ground_: Ground, work: Workload, newest: Mapping[str, UUID], chunk_records: int) -> Run:
+async def _run(ground_: Ground, work: Workload, measuring: Awaitable[Measured]) -> Run:
     before = await _versions(ground_)
-    measured = await _checked(ground_, WHOLE, work, newest, chunk_records)
+    measured = _right(await measuring, work)
     return Run(work, measured, await _versions(ground_) - before)
 
 
 async def _versions(ground_: Ground) -> int:
     return int(await ground_.pool.fetchval(VERSIONS))
-
-
-async def _checked(
-    ground_: Ground, contender: Contender, work: Workload, newest: Mapping[str, UUID], chunk_records: int
-) -> Measured:
-    return _right(await measure(ground_, contender, work, newest, chunk_records=chunk_records), work)
 
 
 def _right(measured: Measured, work: Workload) -> Measured:
